@@ -1,0 +1,1 @@
+"""The domain of Drivetrain: catalog, stores and verbs. Plain Python; imports no Dagster."""

@@ -1,0 +1,444 @@
+"""The policy of a table, as data: frozen models that the YAML files are read into.
+
+What belongs here: what a policy can say, and which sayings contradict each other. What does not: reading
+files (``loader``), writing derived files (``render``), and anything that asks a live database.
+
+Every model forbids unknown keys. A contradiction is reported with the table and field it stands in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from warehouse.catalog.age import Age, AgeText
+from warehouse.catalog.types import normalise_type
+
+IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]*$")
+MAX_IDENTIFIER = 63
+#: Longest suffix the platform adds to a raw table's name while it loads (see ``warehouse.state``).
+RESERVED_SUFFIX = 16
+
+
+def _identifier(value: str) -> str:
+    if not IDENTIFIER.match(value):
+        raise ValueError(f"{value!r} is no lower-case SQL identifier (letters, digits, underscores)")
+    if len(value) > MAX_IDENTIFIER - RESERVED_SUFFIX:
+        raise ValueError(f"{value!r} is longer than {MAX_IDENTIFIER - RESERVED_SUFFIX} characters")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+
+#: Kinds of personal data. Masking, erasure and portability decide by kind, never by column name.
+PersonalKind = Literal[
+    "name", "username", "email", "phone", "address", "location", "ip", "government_id", "vehicle_id", "bank_account",
+    "birth_date", "health", "credential", "device", "photo", "free_text", "profile", "person_id", "unreviewed",
+]  # fmt: skip
+Law = Literal["gdpr", "ccpa", "dpdp"]
+
+
+class Policy(BaseModel):
+    """Base: frozen, and unknown keys are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(Policy):
+    """One column: its PostgreSQL type, what it means, and what of a person it tells."""
+
+    type: Annotated[str, AfterValidator(normalise_type)] = Field(description="PostgreSQL type, e.g. numeric(12,2)")
+    description: str = Field(default="", description="What the value means, with its unit.")
+    personal: PersonalKind | None = Field(default=None, description="Which kind of personal data the column holds.")
+    bucket: str | None = Field(
+        default=None, description="The value is an object key in this bucket; {column} takes the row's own value."
+    )
+
+
+class Person(Policy):
+    """Which table lists the persons of a system, and by what they are found."""
+
+    table: Identifier
+    key: Identifier
+    identifiers: Mapping[Identifier, Literal["email", "phone", "username", "external_id", "government_id"]] = Field(
+        description="Columns of the person table by which an officer finds a person."
+    )
+    region: Identifier | None = Field(default=None, description="Column that names the person's region (sovereignty).")
+
+
+def _parse_subject(value: Any) -> Any:
+    """``rider_id`` or ``order_id -> orders`` or ``order_key -> orders.key``."""
+    if not isinstance(value, str):
+        return value
+    column, arrow, target = (part.strip() for part in value.partition("->"))
+    if not arrow:
+        return {"column": column}
+    table, dot, to = target.partition(".")
+    return {"column": column, "table": table, "to": to} if dot else {"column": column, "table": table}
+
+
+class Subject(Policy):
+    """One way from a row to the person it is about.
+
+    Without ``table`` the column holds the person's own key. With it, the column references another table of the
+    system, and the way goes on from there (as many hops as it takes).
+    """
+
+    column: Identifier
+    table: Identifier | None = None
+    to: Identifier | None = Field(default=None, description="Referenced column; the table's only key column if absent.")
+
+
+SubjectText = Annotated[Subject, BeforeValidator(_parse_subject, json_schema_input_type=str)]
+
+
+class Ingest(Policy):
+    """How rows come into the warehouse.
+
+    - ``full``: the whole table is loaded beside the old one and swapped in.
+    - ``incremental``: rows whose ``cursor`` moved since the watermark (less ``lookback``) are upserted by key.
+    - ``partition``: facts by calendar month (UTC) of the table's ``time`` column; a month is re-loaded whole.
+    """
+
+    mode: Literal["full", "incremental", "partition"] = "full"
+    cursor: Identifier | None = Field(default=None, description="incremental: column that grows with every change.")
+    lookback: AgeText = Field(
+        default=Age(count=1, unit="hour"),
+        description="incremental: how far behind the watermark late commits are looked for.",
+    )
+
+
+class RangePartition(Policy):
+    """Range partitioning by time in the operational database. Bounds are in UTC."""
+
+    range: Identifier
+    every: Literal["day", "week", "month", "quarter", "year"] = "month"
+    name: str = Field(description="Name pattern of a partition: {table}, {year}, {month}, {day} ...")
+    premake: int = Field(default=3, ge=1, le=60, description="Partitions kept ready ahead of the current one.")
+
+
+class HashPartition(Policy):
+    """Hash partitioning in the operational database."""
+
+    hash: Identifier
+    modulus: int = Field(ge=2)
+    name: str = Field(description="Name pattern of a partition: {table}, {remainder}, {modulus}.")
+    grow_to: int | None = Field(default=None, description="Largest modulus this table is expected to grow to.")
+
+
+class ListPartition(Policy):
+    """List partitioning in the operational database; carried for the record, maintained by nobody here."""
+
+    list: Identifier
+
+
+Partition = RangePartition | HashPartition | ListPartition
+
+
+class Cold(Policy):
+    """Layout of the cold tier's Delta table."""
+
+    buckets: int = Field(default=8, ge=1, le=1024, description="Hash buckets of the subject per month.")
+
+
+class Tiers(Policy):
+    """When a month moves down. ``hot`` and ``warm`` are ages at which it leaves that tier.
+
+    A tier that is absent is skipped: no ``warm`` and no ``cold`` means that rows leave after ``hot`` only by retention.
+    """
+
+    hot: AgeText | None = None
+    warm: AgeText | None = None
+    cold: Cold | None = None
+
+
+class Retention(Policy):
+    """When a row must be gone from every tier.
+
+    Exactly one of: ``age`` (counted from the row's event time), ``lifetime`` (of the person's account), ``law``
+    (a financial or other record whose keeping a law demands, with that ``basis`` and, where known, an ``age``),
+    ``undecided`` (a draft).
+    """
+
+    until: Literal["age", "lifetime", "law", "undecided"]
+    age: AgeText | None = None
+    basis: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.until == "age" and self.age is None:
+            raise ValueError("retention until 'age' needs an age, e.g. '2 years'")
+        if self.until == "law" and not self.basis:
+            raise ValueError("retention by law names its basis: {until: law, basis: ..., age: ...}")
+        return self
+
+
+def _parse_retention(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return {"until": value} if value in ("lifetime", "undecided") else {"until": "age", "age": value}
+
+
+RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str)]
+
+
+class Erasure(Policy):
+    """What a person's erasure does to the rows that are about them.
+
+    - ``delete``: the rows go. - ``redact``: shared rows stay, the person's own columns are emptied.
+    - ``pseudonymise``: rows stay by law (``basis``), personal columns are replaced.
+    - ``exempt``: nothing is done, for the written ``reason``. - ``no_person``: the table is about nobody.
+    - ``undecided``: a draft that erasure, tiering and retention refuse.
+    """
+
+    action: Literal["delete", "redact", "pseudonymise", "exempt", "no_person", "undecided"]
+    basis: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _reasoned(self) -> Self:
+        if self.action == "pseudonymise" and not self.basis:
+            raise ValueError("pseudonymise keeps rows: name the legal basis: {action: pseudonymise, basis: ...}")
+        if self.action == "exempt" and not self.reason:
+            raise ValueError("exempt needs a written reason: {action: exempt, reason: ...}")
+        return self
+
+
+def _parse_erasure(value: Any) -> Any:
+    return {"action": value} if isinstance(value, str) else value
+
+
+ErasureText = Annotated[Erasure, BeforeValidator(_parse_erasure, json_schema_input_type=str)]
+
+
+class ColumnRule(Policy):
+    """What must be true of one column. Rules hold for values that are not NULL, but for ``not_null``."""
+
+    between: tuple[float, float] | None = None
+    among: tuple[str, ...] | None = None
+    not_null: bool | None = None
+    unique: bool | None = None
+    matches: str | None = Field(default=None, description="POSIX regular expression, as PostgreSQL's ~ reads it.")
+    not_before: Identifier | None = Field(default=None, description="Column of the same row that is never later.")
+    within: AgeText | None = Field(default=None, description="Largest distance to ``of``.")
+    of: Identifier | None = None
+    references: str | None = Field(default=None, description="table.column of the same system that has the value.")
+    severity: Literal["warn", "error"] = "error"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if (self.within is None) != (self.of is None):
+            raise ValueError("'within' and 'of' go together: {within: 1 day, of: created_at}")
+        if not self.model_dump(exclude_none=True, exclude={"severity"}):
+            raise ValueError("an empty rule: say between, among, not_null, unique, matches, not_before, within or references")
+        return self
+
+
+class Table(Policy):
+    """The policy of one table."""
+
+    description: str = Field(min_length=1)
+    source: str | None = Field(default=None, description="schema.table in the source, if not <schema of the system>.<name>.")
+    key: tuple[Identifier, ...] = Field(default=(), description="Columns that identify a row; empty only for mode full.")
+    columns: Mapping[Identifier, Column] = Field(min_length=1)
+    subjects: tuple[SubjectText, ...] = Field(default=(), description="Ways to the persons a row is about.")
+    time: Identifier | None = Field(default=None, description="The row's own event time; ages are counted from it.")
+    ingest: Ingest = Ingest()
+    partition: Partition | None = None
+    tiers: Tiers = Tiers()
+    retention: RetentionText
+    erasure: ErasureText
+    quality: Mapping[Identifier, ColumnRule] = Field(default_factory=dict)
+    reviewed: bool = Field(default=True, description="False in a draft: tiering, retention and erasure refuse it.")
+
+    @property
+    def personal(self) -> dict[str, PersonalKind]:
+        """The personal columns and their kinds."""
+        return {name: column.personal for name, column in self.columns.items() if column.personal is not None}
+
+    @property
+    def partition_column(self) -> str | None:
+        """The operational partition key column, if the table is partitioned."""
+        match self.partition:
+            case RangePartition(range=column) | HashPartition(hash=column) | ListPartition(list=column):
+                return column
+            case None:
+                return None
+
+    def contradictions(self) -> list[str]:
+        """Every contradiction within this table's policy, as ``field: what is wrong``."""
+        found: list[str] = []
+
+        def need(field: str, column: str | None) -> None:
+            if column is not None and column not in self.columns:
+                found.append(f"{field}: no column {column!r} is declared under columns")
+
+        for column in self.key:
+            need("key", column)
+        if len(set(self.key)) != len(self.key):
+            found.append("key: a column is named twice")
+        for subject in self.subjects:
+            need("subjects", subject.column)
+        need("time", self.time)
+        need("ingest.cursor", self.ingest.cursor)
+        need("partition", self.partition_column)
+        for column, rule in self.quality.items():
+            need("quality", column)
+            need(f"quality.{column}.not_before", rule.not_before)
+            need(f"quality.{column}.of", rule.of)
+        found += self._ingest_contradictions() + self._lifecycle_contradictions() + self._erasure_contradictions()
+        return found
+
+    def _ingest_contradictions(self) -> list[str]:
+        found: list[str] = []
+        mode = self.ingest.mode
+        if mode != "full" and not self.key:
+            found.append(f"key: mode {mode} needs a key; without one a table can only be ingested with mode full")
+        if mode == "incremental" and self.ingest.cursor is None:
+            found.append("ingest.cursor: mode incremental needs a cursor column")
+        if mode != "incremental" and self.ingest.cursor is not None:
+            found.append(f"ingest.cursor: mode {mode} uses no cursor; remove it")
+        if mode == "partition" and self.time is None:
+            found.append("time: mode partition needs the table's event time")
+        for field, column in (("time", self.time), ("ingest.cursor", self.ingest.cursor)):
+            declared = self.columns.get(column or "")
+            if field == "time" and declared and not declared.type.startswith(("timestamp", "date")):
+                found.append(f"time: column {column!r} is {declared.type}, not a date or timestamp")
+        return found
+
+    def _lifecycle_contradictions(self) -> list[str]:
+        found: list[str] = []
+        if isinstance(self.partition, RangePartition):
+            if self.time is None:
+                found.append("time: a range-partitioned table states its event time")
+            elif self.partition.range != self.time:
+                found.append(f"partition.range: {self.partition.range!r} is not the table's time column {self.time!r}")
+            if self.key and self.partition.range not in self.key:
+                found.append("key: PostgreSQL has the partition column in every key of a partitioned table; add it")
+        if isinstance(self.partition, HashPartition) and self.partition.grow_to is not None:
+            if self.partition.grow_to % self.partition.modulus or self.partition.grow_to <= self.partition.modulus:
+                found.append("partition.grow_to: not a multiple of the modulus")
+        ages = [(name, age) for name, age in (("hot", self.tiers.hot), ("warm", self.tiers.warm)) if age is not None]
+        if (ages or self.tiers.cold) and self.time is None:
+            found.append("time: tiers are counted from the row's event time; state it")
+        if len(ages) == 2 and ages[0][1] >= ages[1][1]:
+            found.append(f"tiers.warm: {self.tiers.warm} is not later than hot: {self.tiers.hot}")
+        if self.tiers.cold is not None and not ages:
+            found.append("tiers.cold: say after which age (hot or warm) rows become cold")
+        if self.retention.until == "age" and self.time is None:
+            found.append("time: retention by age is counted from the row's event time; state it")
+        if self.retention.age is not None:
+            for name, age in ages:
+                if age > self.retention.age:
+                    found.append(f"tiers.{name}: {age} is past the retention of {self.retention.age}")
+        return found
+
+    def _erasure_contradictions(self) -> list[str]:
+        found: list[str] = []
+        action = self.erasure.action
+        if action == "no_person":
+            if self.subjects:
+                found.append("erasure: 'no_person' contradicts subjects")
+            if self.personal:
+                found.append(f"erasure: 'no_person' contradicts the personal column(s) {', '.join(self.personal)}")
+        if action in ("delete", "redact", "pseudonymise") and not self.subjects:
+            found.append(f"subjects: erasure {action!r} needs a way to the person; or say no_person, or exempt with a reason")
+        if action == "delete" and self.retention.until == "law":
+            found.append("erasure: 'delete' contradicts a retention by law; pseudonymise or exempt")
+        undecided = action == "undecided" or self.retention.until == "undecided" or "unreviewed" in self.personal.values()
+        if undecided and self.reviewed:
+            found.append("reviewed: a table with an undecided policy is not reviewed; decide, or set reviewed: false")
+        return found
+
+
+class System(Policy):
+    """One operational system: who owns it, whose data it holds, and the policy of each of its tables."""
+
+    system: Identifier
+    title: str
+    description: str
+    owner: str
+    laws: tuple[Law, ...] = ()
+    schema_: Identifier = Field(default="public", alias="schema", description="Schema of the source's tables.")
+    history_starts: dt.date = Field(description="First month of history; monthly assets begin here.")
+    person: Person | None = Field(default=None, description="Absent where a system knows no persons.")
+    tables: Mapping[Identifier, Table] = Field(min_length=1)
+
+    @property
+    def raw_schema(self) -> str:
+        """Where the ingested tables are in the warehouse."""
+        return f"raw_{self.system}"
+
+    def source_of(self, table: str) -> tuple[str, str]:
+        """``(schema, name)`` of a table in the operational database."""
+        source = self.tables[table].source
+        if source is None:
+            return self.schema_, table
+        schema, _, name = source.rpartition(".")
+        return schema or self.schema_, name
+
+    def contradictions(self) -> list[str]:
+        """Every contradiction in the system, as ``table.field: what is wrong``."""
+        found = [f"{name}.{line}" for name, table in self.tables.items() for line in table.contradictions()]
+        if self.history_starts.day != 1:
+            found.append("history_starts: name the first day of a month")
+        found += self._person_contradictions()
+        for name in self.tables:
+            found += [f"{name}.subjects: {line}" for line in self._subject_problems(name)]
+        for name, table in self.tables.items():
+            for column, rule in table.quality.items():
+                if rule.references is not None:
+                    other, _, to = rule.references.partition(".")
+                    if other not in self.tables or to not in self.tables[other].columns:
+                        found.append(f"{name}.quality.{column}.references: no such column {rule.references!r}")
+        sources = [self.source_of(name) for name in self.tables]
+        found += [f"tables: {'.'.join(s)} is declared twice" for s in sorted({s for s in sources if sources.count(s) > 1})]
+        return found
+
+    def _person_contradictions(self) -> list[str]:
+        if self.person is None:
+            return [f"{name}.subjects: the system declares no person" for name, t in self.tables.items() if t.subjects]
+        table = self.tables.get(self.person.table)
+        if table is None:
+            return [f"person.table: no table {self.person.table!r}"]
+        columns = [self.person.key, *self.person.identifiers, *([self.person.region] if self.person.region else [])]
+        return [f"person: {self.person.table} has no column {column!r}" for column in columns if column not in table.columns]
+
+    def _subject_problems(self, name: str) -> list[str]:
+        """Ways of ``name`` that do not end at the person: unknown tables, unclear targets, circles."""
+        problems: list[str] = []
+        for subject in self.tables[name].subjects:
+            if subject.column in self.tables[name].columns:
+                problems += self._follow(name, subject, (name,))
+        return problems
+
+    def _follow(self, name: str, subject: Subject, seen: tuple[str, ...]) -> list[str]:
+        if subject.table is None:
+            return []
+        target = self.tables.get(subject.table)
+        if target is None:
+            return [f"{subject.column} -> {subject.table}: no such table"]
+        if subject.to is None and len(target.key) != 1:
+            return [f"{subject.column} -> {subject.table}: its key has {len(target.key)} columns; name one: -> {subject.table}.<column>"]
+        if subject.to is not None and subject.to not in target.columns:
+            return [f"{subject.column} -> {subject.table}.{subject.to}: no such column"]
+        if not target.subjects:
+            return [f"{subject.column} -> {subject.table}: that table leads to no person"]
+        ways = [way for way in target.subjects if way.table not in seen]  # a self-reference is allowed beside a real way
+        if not ways:
+            return [f"{subject.column} -> {subject.table}: the way goes in a circle and reaches no person"]
+        return [line for way in ways for line in self._follow(subject.table, way, (*seen, subject.table))]
+
+
+class Catalog(Policy):
+    """All systems, by name."""
+
+    systems: Mapping[str, System]
+
+    def table(self, system: str, name: str) -> Table:
+        """The policy of one table."""
+        return self.systems[system].tables[name]

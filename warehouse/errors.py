@@ -1,0 +1,88 @@
+"""One error tree for the platform.
+
+What belongs here: every exception that Drivetrain raises on purpose. Each carries a message that says
+what is wrong and where, and a ``hint`` that says what to do. ``transient`` tells a scheduler whether the
+same call can succeed later without anybody changing anything.
+
+What does not: programming errors (those stay ``AssertionError``, ``TypeError`` ...), and the library
+errors of psycopg, which ``warehouse.postgres.sessions`` translates at the boundary.
+"""
+
+from __future__ import annotations
+
+
+class DrivetrainError(Exception):
+    """Base of all deliberate errors.
+
+    Args:
+        message: what is wrong, and where (file, table, column).
+        hint: what the reader can do about it.
+    """
+
+    transient: bool = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class TransientError(DrivetrainError):
+    """The same call may succeed later: retry it."""
+
+    transient = True
+
+
+class ConfigurationError(DrivetrainError):
+    """A setting (environment variable, ``.env`` entry, command-line value) is missing or wrong."""
+
+
+class CatalogError(DrivetrainError):
+    """A catalog file is malformed or contradicts itself.
+
+    Attributes:
+        problems: one line each, ``file: table.field: what is wrong``.
+    """
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems), hint=hint)
+
+
+class CatalogMismatch(DrivetrainError):
+    """The live database is not what the catalog says (missing table, column, key; other type)."""
+
+
+class UnsupportedType(DrivetrainError):
+    """A column's type cannot be carried exactly into the warehouse."""
+
+
+class Unreviewed(DrivetrainError):
+    """A drafted policy was not reviewed yet; the verb needs a decision that only a person can make."""
+
+
+class ServerUnavailable(TransientError):
+    """A database does not answer: down, unreachable, starting up or out of connections."""
+
+
+class AccessDenied(DrivetrainError):
+    """A database answered and refused: wrong password, unknown role or database, missing privilege."""
+
+
+class Busy(TransientError):
+    """Somebody else holds the lock of this table: another ingestion or a maintenance run."""
+
+
+class SourceInterrupted(TransientError):
+    """The source ended a read (recovery conflict, lost connection, statement timeout); nothing was kept."""
+
+
+class ReconciliationFailed(DrivetrainError):
+    """Source and warehouse differ after a load under the same snapshot; the load was rolled back."""
+
+
+class DemoError(DrivetrainError):
+    """The embedded servers or the demo data cannot be set up on this machine."""
