@@ -1,0 +1,59 @@
+"""The names of the three servers, their databases and roles, and what a caller sees of a server.
+
+What does not belong here: anything that touches a process, a file or a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+HOST = "127.0.0.1"
+SYSTEMS = ("bikenode", "throttlecove", "logistics", "carddb", "shop")
+
+OPERATIONAL, WAREHOUSE, REPLICA = "operational", "warehouse", "replica"
+SERVERS = (OPERATIONAL, WAREHOUSE, REPLICA)
+"""In the order in which they start: the replica needs the primary."""
+
+DATABASES: Mapping[str, tuple[str, ...]] = {
+    OPERATIONAL: SYSTEMS,
+    WAREHOUSE: ("warehouse", "dagster"),
+    REPLICA: SYSTEMS,
+}
+
+SUPERUSER = "postgres"
+READER = "drivetrain_reader"
+REPLICATION = "drivetrain_replication"
+PLATFORM = "drivetrain"
+ROLES = (SUPERUSER, READER, REPLICATION, PLATFORM)
+
+SLOT = "drivetrain_replica"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server as it is at this moment. ``repr`` never shows a password; ``dsn`` does."""
+
+    name: str
+    port: int
+    data_directory: Path
+    log_file: Path
+    pid: int | None
+    host: str = HOST
+    passwords: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
+
+    @property
+    def running(self) -> bool:
+        return self.pid is not None
+
+    def dsn(self, database: str, user: str | None = None) -> str:
+        """A connection string with its password; ``user`` is the superuser unless told.
+
+        The servers have no TLS and listen on loopback only, so the string says so: a ``PGSSLMODE=require``
+        of the user's environment is meant for other servers.
+        """
+        user = user or SUPERUSER
+        login = f"{quote(user, safe='')}:{quote(self.passwords[user], safe='')}"
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(database, safe='')}?sslmode=disable"

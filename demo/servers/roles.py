@@ -1,0 +1,94 @@
+"""Roles, passwords and databases of a running cluster, and the replica's slot.
+
+Every step asks first what is there, so that a run that was killed between two steps is completed by the next.
+What does not belong here: the applications' tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+
+from demo.servers.cluster import connect
+from demo.servers.model import DATABASES, OPERATIONAL, PLATFORM, READER, REPLICATION, SLOT, SUPERUSER, Server
+
+# BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
+ATTRIBUTES: Mapping[str, str] = {
+    READER: "LOGIN BYPASSRLS",
+    REPLICATION: "LOGIN REPLICATION",
+    PLATFORM: "LOGIN",
+}
+ROLES_OF: Mapping[str, tuple[str, ...]] = {OPERATIONAL: (READER, REPLICATION), "warehouse": (PLATFORM,)}
+
+
+def provide(server: Server) -> None:
+    """Make what is missing of a primary's roles and databases."""
+    with connect(server, "postgres") as connection:
+        for role in ROLES_OF[server.name]:
+            if not _exists(connection, "SELECT FROM pg_roles WHERE rolname = %s", role):
+                _create_role(connection, role, server.passwords[role])
+        owner = PLATFORM if server.name != OPERATIONAL else SUPERUSER
+        for database in DATABASES[server.name]:
+            if not _exists(connection, "SELECT FROM pg_database WHERE datname = %s", database):
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                        sql.Identifier(database), sql.Identifier(owner)
+                    )
+                )
+            if server.name == OPERATIONAL:
+                _let_connect(connection, database, READER)
+
+
+def slot_is_usable(primary: Server) -> bool:
+    """False if the slot is missing, or if the log it needs is gone (``max_slot_wal_keep_size``)."""
+    with connect(primary, "postgres") as connection:
+        usable = (
+            "SELECT FROM pg_replication_slots WHERE slot_name = %s AND wal_status IS DISTINCT FROM 'lost'"
+        )
+        return _exists(connection, usable, SLOT)
+
+
+def make_slot(primary: Server) -> None:
+    """A fresh slot that keeps the log from now on."""
+    with connect(primary, "postgres") as connection:
+        connection.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+            [SLOT],
+        )
+        connection.execute(
+            "SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT]
+        )
+
+
+def _create_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    """In one transaction. The password is hashed here, so that no log can ever show it."""
+    secret = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    name = sql.Identifier(role)
+    with connection.transaction():
+        connection.execute(
+            sql.SQL("CREATE ROLE {} {} PASSWORD {}").format(
+                name, sql.SQL(ATTRIBUTES[role]), sql.Literal(secret)
+            )  # type: ignore[arg-type]
+        )
+        if role == READER:
+            connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(name))
+            connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
+
+
+def _let_connect(connection: psycopg.Connection, database: str, role: str) -> None:
+    granted = """
+        SELECT FROM pg_database AS d, aclexplode(d.datacl) AS acl
+        WHERE d.datname = %s AND acl.grantee = %s::regrole AND acl.privilege_type = 'CONNECT'
+    """
+    if not _exists(connection, granted, database, role):
+        connection.execute(
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                sql.Identifier(database), sql.Identifier(role)
+            )
+        )
+
+
+def _exists(connection: psycopg.Connection, query: str, *arguments: str) -> bool:
+    return connection.execute(query.encode(), arguments).fetchone() is not None
