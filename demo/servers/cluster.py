@@ -180,7 +180,7 @@ class Cluster:
         """Start it and wait until it answers; again where that helps (port taken, killed predecessor)."""
         said = ""
         for attempt in range(ATTEMPTS):
-            if not _is_free(self.state.ports[self.name]):
+            if not is_free(self.state.ports[self.name]):
                 self._other_port(save_ports)
             self.configure()
             said = self._try_to_start(owned)
@@ -217,22 +217,30 @@ class Cluster:
             return log.read().decode(errors="replace").strip() or "(nothing was logged)"
 
     def _wait_for_answer(self, child: subprocess.Popen[bytes]) -> bool:
+        """Whether it accepts connections. It is not asked before it says so itself: until then, whoever
+        answers at its port may be somebody else."""
         begin = time.monotonic()
         limit = SILENT_SECONDS
         while time.monotonic() - begin < limit and child.poll() is None:
-            try:
-                connect(self.server(), "postgres").close()
+            phase = process.phase(self.data, child.pid)
+            if phase == "ready" and self._answers():
                 return True
-            except psycopg.OperationalError as error:
-                if "is starting up" in str(error) or "not yet accepting" in str(error):
-                    limit = RECOVERY_SECONDS
-                if "password authentication failed" in str(error):
-                    raise DemoError(
-                        f"The server {self.name} does not accept the password kept in the home",
-                        hint="The data is not of this home. Run `drivetrain servers destroy` and begin anew.",
-                    ) from error
-                time.sleep(0.03)
+            if phase in ("starting", "standby"):
+                limit = RECOVERY_SECONDS
+            time.sleep(0.02)
         return False
+
+    def _answers(self) -> bool:
+        try:
+            connect(self.server(), "postgres").close()
+        except psycopg.OperationalError as error:
+            if "password authentication failed" not in str(error):
+                return False
+            raise DemoError(
+                f"The server {self.name} does not accept the password kept in the home",
+                hint="The data is not of this home. Run `drivetrain servers destroy` and begin anew.",
+            ) from error
+        return True
 
     def _other_port(self, save_ports: Callable[[], None]) -> None:
         self.state.ports[self.name] = free_port(taken=self.state.ports.values())
@@ -258,12 +266,12 @@ def connect(server: Server, database: str) -> psycopg.Connection:
 def free_port(taken: Iterable[int] = ()) -> int:
     taken = set(taken)
     for port in random.sample(PORTS, 200):
-        if port not in taken and _is_free(port):
+        if port not in taken and is_free(port):
             return port
     raise DemoError(f"No free port between {PORTS.start} and {PORTS.stop}", hint="Stop some other servers.")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as PostgreSQL does
         try:

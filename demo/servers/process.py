@@ -77,6 +77,15 @@ def postmaster(data: Path) -> int | None:
     return pid if " ".join(command_line(pid)).endswith(f"postgres -D {data}") else None
 
 
+def phase(data: Path, pid: int) -> str:
+    """What a server says of itself: starting, standby (recovering), ready, stopping; or nothing."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[7].strip() if len(lines) > 7 and lines[0] == str(pid) else ""
+
+
 def command_line(pid: int) -> list[str]:
     """The command line of a live process; empty for none and for a zombie."""
     if sys.platform == "linux":
