@@ -60,7 +60,9 @@ def parse_system(text: str, file: str) -> System:
     try:
         system = System.model_validate(content)
     except ValidationError as error:
-        raise CatalogError([f"{file}: {_where(item['loc'])}: {_what(cast('dict[str, Any]', item))}" for item in error.errors()]) from None
+        raise CatalogError(
+            [f"{file}: {_where(item['loc'])}: {_what(cast('dict[str, Any]', item))}" for item in error.errors()]
+        ) from None
     problems = [f"{file}: {line}" for line in system.contradictions()]
     if problems:
         raise CatalogError(problems)
@@ -76,7 +78,9 @@ def load_catalog(directory: Path | None = None) -> Catalog:
     directory = directory or SOURCES
     files = sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
     if not files:
-        raise CatalogError([f"{directory}: no catalog file (*.yaml)"], hint="Set DRIVETRAIN_CATALOG to a directory of them.")
+        raise CatalogError(
+            [f"{directory}: no catalog file (*.yaml)"], hint="Set DRIVETRAIN_CATALOG to a directory of them."
+        )
     problems: list[str] = []
     systems: dict[str, System] = {}
     for file in files:

@@ -10,29 +10,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from warehouse.catalog.age import Age, AgeText
+from warehouse.catalog.base import ColumnName, Identifier, Policy, TableName, split_name
+from warehouse.catalog.partition import HashPartition, ListPartition, Partition, RangePartition
 from warehouse.catalog.types import normalise_type
-
-IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]*$")
-MAX_IDENTIFIER = 63
-#: Longest suffix the platform adds to a raw table's name while it loads (see ``warehouse.state``).
-RESERVED_SUFFIX = 16
-
-
-def _identifier(value: str) -> str:
-    if not IDENTIFIER.match(value):
-        raise ValueError(f"{value!r} is no lower-case SQL identifier (letters, digits, underscores)")
-    if len(value) > MAX_IDENTIFIER - RESERVED_SUFFIX:
-        raise ValueError(f"{value!r} is longer than {MAX_IDENTIFIER - RESERVED_SUFFIX} characters")
-    return value
-
-
-Identifier = Annotated[str, AfterValidator(_identifier)]
 
 #: Kinds of personal data. Masking, erasure and portability decide by kind, never by column name.
 PersonalKind = Literal[
@@ -40,12 +26,6 @@ PersonalKind = Literal[
     "birth_date", "health", "credential", "device", "photo", "free_text", "profile", "person_id", "unreviewed",
 ]  # fmt: skip
 Law = Literal["gdpr", "ccpa", "dpdp"]
-
-
-class Policy(BaseModel):
-    """Base: frozen, and unknown keys are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Column(Policy):
@@ -63,11 +43,11 @@ class Person(Policy):
     """Which table lists the persons of a system, and by what they are found."""
 
     table: Identifier
-    key: Identifier
-    identifiers: Mapping[Identifier, Literal["email", "phone", "username", "external_id", "government_id"]] = Field(
+    key: ColumnName
+    identifiers: Mapping[ColumnName, Literal["email", "phone", "username", "external_id", "government_id"]] = Field(
         description="Columns of the person table by which an officer finds a person."
     )
-    region: Identifier | None = Field(default=None, description="Column that names the person's region (sovereignty).")
+    region: ColumnName | None = Field(default=None, description="Column that names the person's region (sovereignty).")
 
 
 def _parse_subject(value: Any) -> Any:
@@ -88,12 +68,12 @@ class Subject(Policy):
     system, and the way goes on from there (as many hops as it takes).
     """
 
-    column: Identifier
+    column: ColumnName
     table: Identifier | None = None
-    to: Identifier | None = Field(default=None, description="Referenced column; the table's only key column if absent.")
+    to: ColumnName | None = Field(default=None, description="Referenced column; the table's only key column if absent.")
 
 
-SubjectText = Annotated[Subject, BeforeValidator(_parse_subject, json_schema_input_type=str)]
+SubjectText = Annotated[Subject, BeforeValidator(_parse_subject, json_schema_input_type=str | Subject)]
 
 
 class Ingest(Policy):
@@ -105,38 +85,11 @@ class Ingest(Policy):
     """
 
     mode: Literal["full", "incremental", "partition"] = "full"
-    cursor: Identifier | None = Field(default=None, description="incremental: column that grows with every change.")
+    cursor: ColumnName | None = Field(default=None, description="incremental: column that grows with every change.")
     lookback: AgeText = Field(
         default=Age(count=1, unit="hour"),
         description="incremental: how far behind the watermark late commits are looked for.",
     )
-
-
-class RangePartition(Policy):
-    """Range partitioning by time in the operational database. Bounds are in UTC."""
-
-    range: Identifier
-    every: Literal["day", "week", "month", "quarter", "year"] = "month"
-    name: str = Field(description="Name pattern of a partition: {table}, {year}, {month}, {day} ...")
-    premake: int = Field(default=3, ge=1, le=60, description="Partitions kept ready ahead of the current one.")
-
-
-class HashPartition(Policy):
-    """Hash partitioning in the operational database."""
-
-    hash: Identifier
-    modulus: int = Field(ge=2)
-    name: str = Field(description="Name pattern of a partition: {table}, {remainder}, {modulus}.")
-    grow_to: int | None = Field(default=None, description="Largest modulus this table is expected to grow to.")
-
-
-class ListPartition(Policy):
-    """List partitioning in the operational database; carried for the record, maintained by nobody here."""
-
-    list: Identifier
-
-
-Partition = RangePartition | HashPartition | ListPartition
 
 
 class Cold(Policy):
@@ -183,7 +136,7 @@ def _parse_retention(value: Any) -> Any:
     return {"until": value} if value in ("lifetime", "undecided") else {"until": "age", "age": value}
 
 
-RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str)]
+RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str | Retention)]
 
 
 class Erasure(Policy):
@@ -212,7 +165,7 @@ def _parse_erasure(value: Any) -> Any:
     return {"action": value} if isinstance(value, str) else value
 
 
-ErasureText = Annotated[Erasure, BeforeValidator(_parse_erasure, json_schema_input_type=str)]
+ErasureText = Annotated[Erasure, BeforeValidator(_parse_erasure, json_schema_input_type=str | Erasure)]
 
 
 class ColumnRule(Policy):
@@ -223,9 +176,9 @@ class ColumnRule(Policy):
     not_null: bool | None = None
     unique: bool | None = None
     matches: str | None = Field(default=None, description="POSIX regular expression, as PostgreSQL's ~ reads it.")
-    not_before: Identifier | None = Field(default=None, description="Column of the same row that is never later.")
+    not_before: ColumnName | None = Field(default=None, description="Column of the same row that is never later.")
     within: AgeText | None = Field(default=None, description="Largest distance to ``of``.")
-    of: Identifier | None = None
+    of: ColumnName | None = None
     references: str | None = Field(default=None, description="table.column of the same system that has the value.")
     severity: Literal["warn", "error"] = "error"
 
@@ -234,7 +187,9 @@ class ColumnRule(Policy):
         if (self.within is None) != (self.of is None):
             raise ValueError("'within' and 'of' go together: {within: 1 day, of: created_at}")
         if not self.model_dump(exclude_none=True, exclude={"severity"}):
-            raise ValueError("an empty rule: say between, among, not_null, unique, matches, not_before, within or references")
+            raise ValueError(
+                "an empty rule: say between, among, not_null, unique, matches, not_before, within or references"
+            )
         return self
 
 
@@ -242,17 +197,21 @@ class Table(Policy):
     """The policy of one table."""
 
     description: str = Field(min_length=1)
-    source: str | None = Field(default=None, description="schema.table in the source, if not <schema of the system>.<name>.")
-    key: tuple[Identifier, ...] = Field(default=(), description="Columns that identify a row; empty only for mode full.")
-    columns: Mapping[Identifier, Column] = Field(min_length=1)
+    source: TableName | None = Field(
+        default=None, description="schema.table in the source, if not <schema of the system>.<name>."
+    )
+    key: tuple[ColumnName, ...] = Field(
+        default=(), description="Columns that identify a row; empty only for mode full."
+    )
+    columns: Mapping[ColumnName, Column] = Field(min_length=1)
     subjects: tuple[SubjectText, ...] = Field(default=(), description="Ways to the persons a row is about.")
-    time: Identifier | None = Field(default=None, description="The row's own event time; ages are counted from it.")
+    time: ColumnName | None = Field(default=None, description="The row's own event time; ages are counted from it.")
     ingest: Ingest = Ingest()
     partition: Partition | None = None
     tiers: Tiers = Tiers()
     retention: RetentionText
     erasure: ErasureText
-    quality: Mapping[Identifier, ColumnRule] = Field(default_factory=dict)
+    quality: Mapping[ColumnName, ColumnRule] = Field(default_factory=dict)
     reviewed: bool = Field(default=True, description="False in a draft: tiering, retention and erasure refuse it.")
 
     @property
@@ -346,10 +305,14 @@ class Table(Policy):
             if self.personal:
                 found.append(f"erasure: 'no_person' contradicts the personal column(s) {', '.join(self.personal)}")
         if action in ("delete", "redact", "pseudonymise") and not self.subjects:
-            found.append(f"subjects: erasure {action!r} needs a way to the person; or say no_person, or exempt with a reason")
+            found.append(
+                f"subjects: erasure {action!r} needs a way to the person; or say no_person, or exempt with a reason"
+            )
         if action == "delete" and self.retention.until == "law":
             found.append("erasure: 'delete' contradicts a retention by law; pseudonymise or exempt")
-        undecided = action == "undecided" or self.retention.until == "undecided" or "unreviewed" in self.personal.values()
+        undecided = (
+            action == "undecided" or self.retention.until == "undecided" or "unreviewed" in self.personal.values()
+        )
         if undecided and self.reviewed:
             found.append("reviewed: a table with an undecided policy is not reviewed; decide, or set reviewed: false")
         return found
@@ -378,8 +341,8 @@ class System(Policy):
         source = self.tables[table].source
         if source is None:
             return self.schema_, table
-        schema, _, name = source.rpartition(".")
-        return schema or self.schema_, name
+        *schema, name = split_name(source)
+        return (schema[0] if schema else self.schema_), name
 
     def contradictions(self) -> list[str]:
         """Every contradiction in the system, as ``table.field: what is wrong``."""
@@ -396,7 +359,9 @@ class System(Policy):
                     if other not in self.tables or to not in self.tables[other].columns:
                         found.append(f"{name}.quality.{column}.references: no such column {rule.references!r}")
         sources = [self.source_of(name) for name in self.tables]
-        found += [f"tables: {'.'.join(s)} is declared twice" for s in sorted({s for s in sources if sources.count(s) > 1})]
+        found += [
+            f"tables: {'.'.join(s)} is declared twice" for s in sorted({s for s in sources if sources.count(s) > 1})
+        ]
         return found
 
     def _person_contradictions(self) -> list[str]:
@@ -406,7 +371,9 @@ class System(Policy):
         if table is None:
             return [f"person.table: no table {self.person.table!r}"]
         columns = [self.person.key, *self.person.identifiers, *([self.person.region] if self.person.region else [])]
-        return [f"person: {self.person.table} has no column {column!r}" for column in columns if column not in table.columns]
+        return [
+            f"person: {self.person.table} has no column {column!r}" for column in columns if column not in table.columns
+        ]
 
     def _subject_problems(self, name: str) -> list[str]:
         """Ways of ``name`` that do not end at the person: unknown tables, unclear targets, circles."""
@@ -423,12 +390,16 @@ class System(Policy):
         if target is None:
             return [f"{subject.column} -> {subject.table}: no such table"]
         if subject.to is None and len(target.key) != 1:
-            return [f"{subject.column} -> {subject.table}: its key has {len(target.key)} columns; name one: -> {subject.table}.<column>"]
+            return [
+                f"{subject.column} -> {subject.table}: its key has {len(target.key)} columns; name one: -> {subject.table}.<column>"
+            ]
         if subject.to is not None and subject.to not in target.columns:
             return [f"{subject.column} -> {subject.table}.{subject.to}: no such column"]
         if not target.subjects:
             return [f"{subject.column} -> {subject.table}: that table leads to no person"]
-        ways = [way for way in target.subjects if way.table not in seen]  # a self-reference is allowed beside a real way
+        ways = [
+            way for way in target.subjects if way.table not in seen
+        ]  # a self-reference is allowed beside a real way
         if not ways:
             return [f"{subject.column} -> {subject.table}: the way goes in a circle and reaches no person"]
         return [line for way in ways for line in self._follow(subject.table, way, (*seen, subject.table))]

@@ -1,0 +1,203 @@
+"""The files of the dbt project that follow from the catalog: sources, staging models, and what is said of them.
+
+What belongs here: turning a ``Catalog`` into text, and putting that text where dbt looks for it. What does not:
+marts and intermediate models (written by hand in ``dbt_project``), and anything that asks a database.
+
+A staging model names every column of its policy but the credentials, so that a column which nobody declared never
+shows up in the warehouse's readable schemas, and no password hash leaves the raw schema. A table that holds nothing
+but credentials has no staging model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from warehouse.catalog.model import Catalog, Column, System, Table
+
+STAGING = "models/staging"
+_MARK = "rendered by `drivetrain catalog render`; not edited by hand"
+_YAML_MARK, _SQL_MARK = f"# {_MARK}", f"-- {_MARK}"
+_WIDTH = 110
+
+#: Words that PostgreSQL does not take as a bare column or table name (appendix C of its manual: "reserved").
+RESERVED = frozenset(
+    "all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation"
+    " column concurrently constraint create cross current_catalog current_date current_role current_schema"
+    " current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for"
+    " foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral"
+    " leading left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps"
+    " placing primary references returning right select session_user similar some symmetric system_user table"
+    " tablesample then to trailing true union unique user using variadic verbose when where window with".split()
+)
+
+
+def render_dbt(catalog: Catalog) -> dict[str, str]:
+    """Every rendered file of the dbt project.
+
+    Returns:
+        Content by path relative to the dbt project; the same catalog always gives the same text.
+    """
+    files: dict[str, str] = {}
+    for name, system in sorted(catalog.systems.items()):
+        folder = f"{STAGING}/{name}"
+        staged = {table: policy for table, policy in system.tables.items() if _staged_columns(policy)}
+        files[f"{folder}/_{name}__sources.yml"] = _yaml(_sources(system))
+        files[f"{folder}/_{name}__models.yml"] = _yaml(_models(system, staged))
+        for table, policy in staged.items():
+            files[f"{folder}/{model_name(name, table)}.sql"] = _staging_sql(system, table, policy)
+    return files
+
+
+def write_dbt(catalog: Catalog, dbt_project: Path) -> list[str]:
+    """Make the rendered files of a dbt project those of the catalog.
+
+    A file below ``models/staging`` that carries the mark of a rendered file and is rendered no longer is removed;
+    a file without the mark is nobody's business here.
+
+    Returns:
+        The paths that were written or removed, relative to the dbt project, in order.
+    """
+    files = render_dbt(catalog)
+    changed = [path for path, content in files.items() if _read(dbt_project / path) != content]
+    for path in changed:
+        (dbt_project / path).parent.mkdir(parents=True, exist_ok=True)
+        (dbt_project / path).write_text(files[path], encoding="utf-8", newline="\n")
+    stale = sorted(set(rendered_files(dbt_project)) - set(files))
+    for path in stale:
+        (dbt_project / path).unlink()
+    for folder in {(dbt_project / path).parent for path in stale}:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return sorted([*changed, *stale])
+
+
+def rendered_files(dbt_project: Path) -> dict[str, str]:
+    """The files of a dbt project that carry the mark of a rendered file: content by relative path."""
+    found: dict[str, str] = {}
+    for file in sorted((dbt_project / STAGING).rglob("*")):
+        if file.suffix in (".yml", ".sql"):
+            content = file.read_text(encoding="utf-8")
+            if content.startswith((_YAML_MARK, _SQL_MARK)):
+                found[file.relative_to(dbt_project).as_posix()] = content
+    return found
+
+
+def model_name(system: str, table: str) -> str:
+    """Name of a table's staging model."""
+    return f"stg_{system}__{table}"
+
+
+def _staged_columns(table: Table) -> dict[str, Column]:
+    return {name: column for name, column in table.columns.items() if column.personal != "credential"}
+
+
+def _staging_sql(system: System, table: str, policy: Table) -> str:
+    columns = ",\n        ".join(quoted(column) for column in _staged_columns(policy))
+    return f"""{_SQL_MARK}
+with source as (
+    select * from {{{{ source('{system.raw_schema}', '{table}') }}}}
+),
+
+renamed as (
+    select
+        {columns}
+    from source
+)
+
+select * from renamed
+"""
+
+
+def quoted(name: str) -> str:
+    """A column name as SQL takes it: quoted where it is a reserved word."""
+    return f'"{name}"' if name in RESERVED else name
+
+
+def _sources(system: System) -> dict[str, Any]:
+    return {
+        "version": 2,
+        # The owner of a system's raw tables owns the models made of them; marts name this group too.
+        "groups": [{"name": system.system, "owner": {"name": system.owner}}],
+        "sources": [
+            {
+                "name": system.raw_schema,
+                "schema": system.raw_schema,
+                "description": _text(system.description),
+                "config": {"meta": {"system": system.system, "owner": system.owner, "laws": list(system.laws)}},
+                "tables": [_source_table(name, table) for name, table in system.tables.items()],
+            }
+        ],
+    }
+
+
+def _source_table(name: str, table: Table) -> dict[str, Any]:
+    # dbt's data tests are not made of ``quality``: its checks run on the raw tables in plain SQL (see docs).
+    meta: dict[str, Any] = {"key": list(table.key), "erasure": table.erasure.action, "retention": _retention(table)}
+    if table.time is not None:
+        meta["time"] = table.time
+    entry: dict[str, Any] = {"name": name, "description": _text(table.description), "config": {"meta": meta}}
+    if name in RESERVED:
+        entry["quoting"] = {"identifier": True}
+    return entry
+
+
+def _retention(table: Table) -> str:
+    retention = table.retention
+    if retention.until == "age":
+        return str(retention.age)
+    return retention.until if retention.age is None else f"{retention.until}, {retention.age}"
+
+
+def _models(system: System, staged: Mapping[str, Table]) -> dict[str, Any]:
+    return {"version": 2, "models": [_model(system, name, table) for name, table in staged.items()]}
+
+
+def _model(system: System, name: str, table: Table) -> dict[str, Any]:
+    left_out = [column for column in table.columns if column not in _staged_columns(table)]
+    description = _text(table.description)
+    if left_out:
+        description += f" Left out here, as credentials: {', '.join(left_out)}."
+    return {
+        "name": model_name(system.system, name),
+        "description": description,
+        "config": {"group": system.system, "meta": {"system": system.system, "table": name}},
+        "columns": [_column(column, policy) for column, policy in _staged_columns(table).items()],
+    }
+
+
+def _column(name: str, column: Column) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name}
+    if name in RESERVED:
+        entry["quote"] = True
+    if column.description:
+        entry["description"] = _text(column.description)
+    if column.personal is not None:
+        entry["config"] = {"meta": {"personal": column.personal}}
+    return entry
+
+
+def _text(text: str) -> str:
+    """One line, and safe in dbt, which reads descriptions as Jinja."""
+    return " ".join(text.split()).replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists are indented below their key, as people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
+    body = yaml.dump(
+        dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
+    )
+    return f"{_YAML_MARK}\n{body}"
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.is_file() else None

@@ -1,0 +1,50 @@
+"""Which months a run of a partitioned table looks at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Months:
+    """Calendar months (UTC) from ``first`` up to ``last``, both first days of their month; None is unbounded.
+
+    A run that asks for the first month of history also takes what is older, and one that asks for the current month also
+    takes what is dated later: rows outside of every month's run would be lost.
+    """
+
+    first: dt.date | None = None
+    last: dt.date | None = None
+
+    @property
+    def lower(self) -> dt.date | None:
+        """First day within."""
+        return self.first
+
+    @property
+    def upper(self) -> dt.date | None:
+        """First day after."""
+        return None if self.last is None else next_month(self.last)
+
+    def __contains__(self, month: dt.date) -> bool:
+        return (self.first is None or self.first <= month) and (self.last is None or month <= self.last)
+
+    def __str__(self) -> str:
+        if self.first is None and self.last is None:
+            return "all months"
+        ends = [f"{day:%Y-%m}" if day else "…" for day in (self.first, self.last)]
+        return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def asked_months(first: dt.date, last: dt.date, *, history_starts: dt.date, today: dt.date) -> Months:
+    """The months asked for, opened at the edges of history (see ``Months``)."""
+    return Months(
+        first=None if first <= history_starts else first,
+        last=None if last >= today.replace(day=1) else last,
+    )
+
+
+def next_month(month: dt.date) -> dt.date:
+    """First day of the following month."""
+    return (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)

@@ -1,0 +1,93 @@
+"""One moment of a source that all tables of a system are read from.
+
+The holder session exports a snapshot; each table is read in a session of its own under it, so that one table's error
+leaves the others' reads alone. The replica is read where one is declared; a replica that does not answer is passed over
+for the primary, and the load's record says so.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from psycopg import errors, sql
+
+from warehouse.errors import ServerUnavailable, SourceInterrupted
+from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+
+log = logging.getLogger(__name__)
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+@dataclass(frozen=True)
+class SourceSnapshot:
+    """An exported snapshot, alive while its ``open_snapshot`` block is.
+
+    Attributes:
+        dsn: the server that it is of.
+        id: as ``pg_export_snapshot`` names it.
+        as_of: the source's clock when it was taken.
+        replica: whether that server is a standby.
+        lag_seconds: how far the standby's replay was behind then; None on a primary or when it cannot tell.
+    """
+
+    dsn: Dsn
+    id: str
+    as_of: dt.datetime
+    replica: bool
+    lag_seconds: float | None
+
+    @contextmanager
+    def session(self) -> Generator[Connection]:
+        """A read-only session that sees exactly this moment.
+
+        Raises:
+            SourceInterrupted: the snapshot is gone, because its holder lost its connection.
+        """
+        with connect(self.dsn, read_only=True, see_all_rows=True, application="drivetrain ingest") as connection:
+            with translated(f"{self.dsn.label} (source)"):
+                connection.execute(_BEGIN)
+                try:
+                    connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self.id)))
+                except (errors.UndefinedObject, errors.InvalidParameterValue) as error:
+                    raise SourceInterrupted(
+                        f"{self.dsn.label}: the snapshot of {self.as_of:%Y-%m-%d %H:%M:%S} UTC is gone",
+                        hint="Its session was ended. Run again.",
+                    ) from error
+            yield connection
+
+
+@contextmanager
+def open_snapshot(primary: Dsn, replica: Dsn | None = None) -> Generator[SourceSnapshot]:
+    """Export a snapshot of the replica, or of the primary where there is no (answering) replica.
+
+    Raises:
+        ServerUnavailable, AccessDenied: neither can be read.
+    """
+    with ExitStack() as stack:
+        snapshot: SourceSnapshot | None = None
+        if replica is not None:
+            try:
+                snapshot = stack.enter_context(_export(replica))
+            except ServerUnavailable as error:
+                log.warning("%s does not answer, reading the primary instead: %s", replica.label, error.message)
+        yield snapshot or stack.enter_context(_export(primary))
+
+
+@contextmanager
+def _export(dsn: Dsn) -> Generator[SourceSnapshot]:
+    with connect(dsn, read_only=True, see_all_rows=True, application="drivetrain snapshot") as holder:
+        with translated(f"{dsn.label} (source)"):
+            holder.execute("SET idle_in_transaction_session_timeout = 0")
+            holder.execute(_BEGIN)
+            row = holder.execute(
+                "SELECT pg_export_snapshot(), clock_timestamp(), pg_is_in_recovery(),"
+                " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
+                " ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"
+            ).fetchone()
+        assert row is not None
+        yield SourceSnapshot(dsn, row[0], row[1], row[2], None if row[3] is None else float(row[3]))

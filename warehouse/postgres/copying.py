@@ -1,0 +1,61 @@
+"""COPY from one server straight into another: blocks of bytes, never rows as Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from warehouse.errors import SourceInterrupted
+from warehouse.postgres.carriage import Format
+from warehouse.postgres.sessions import Connection
+
+_FORMATS: dict[Format, sql.SQL] = {"binary": sql.SQL("BINARY"), "text": sql.SQL("TEXT")}
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What one COPY moved: rows, and bytes on the wire."""
+
+    rows: int
+    bytes: int
+
+
+def copy_across(
+    source: Connection,
+    query: sql.Composable,
+    target: Connection,
+    into: sql.Composable,
+    *,
+    format: Format,
+    parameters: Mapping[str, Any] | None = None,
+) -> Copied:
+    """Copy a query's rows into a table of another server.
+
+    Args:
+        source: session that runs ``query``.
+        query: a SELECT; its columns in the order of ``into``.
+        target: session inside the transaction that the rows belong to.
+        into: ``table (columns)``.
+        format: see ``carriage``.
+        parameters: of ``query``; bound on the client, since COPY takes none.
+
+    Raises:
+        SourceInterrupted: both sides counted different rows (PostgreSQL takes a truncated binary stream for whole).
+    """
+    options = _FORMATS[format]
+    moved = 0
+    with source.cursor() as reader, target.cursor() as writer:
+        text = sql.SQL("COPY ({}) TO STDOUT (FORMAT {})").format(query, options)
+        with (
+            reader.copy(text, parameters) as blocks,
+            writer.copy(sql.SQL("COPY {} FROM STDIN (FORMAT {})").format(into, options)) as sink,
+        ):
+            for block in blocks:
+                moved += len(block)
+                sink.write(block)
+        if reader.rowcount != writer.rowcount:
+            raise SourceInterrupted(f"the source sent {reader.rowcount} rows and {writer.rowcount} arrived")
+        return Copied(writer.rowcount, moved)

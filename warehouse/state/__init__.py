@@ -1,0 +1,1 @@
+"""The platform's own tables in the warehouse, and the one door through which rows enter the raw schemas."""
