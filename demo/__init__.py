@@ -1,0 +1,1 @@
+"""The five applications of the demonstration, and the servers that they run on."""
