@@ -7,32 +7,55 @@ a date in UTC. ``approximate_days`` exists to order two ages when a policy is ch
 from __future__ import annotations
 
 import re
-from functools import total_ordering
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
-_DAYS: dict[str, float] = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 30.44, "year": 365.25}
-_PATTERN = re.compile(rf"^\s*(\d+)\s+({'|'.join(get_args(Unit))})s?\s*$")
+#: Whole minutes, so that 12 months and 1 year are exactly as long.
+_MINUTES: dict[Unit, int] = {"minute": 1, "hour": 60, "day": 1440, "week": 10080, "month": 43830, "year": 525960}
+_LONGEST = 1000 * _MINUTES["year"]
+_PATTERN = re.compile(rf"\s*([0-9]{{1,9}})\s+({'|'.join(get_args(Unit))})s?\s*")
 
 
-@total_ordering
 class Age(BaseModel):
-    """A length of time in calendar units, e.g. ``Age(count=30, unit="day")``."""
+    """A length of time in calendar units, e.g. ``Age(count=30, unit="day")``.
+
+    ``<`` and its kin compare lengths (``12 months`` is neither shorter nor longer than ``1 year``); ``==`` compares
+    count and unit, as they were written.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: int
+    count: int = Field(ge=0)
     unit: Unit
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self._minutes > _LONGEST:
+            raise ValueError(f"{self} is longer than 1000 years")
+        return self
+
+    @property
+    def _minutes(self) -> int:
+        return self.count * _MINUTES[self.unit]
 
     @property
     def approximate_days(self) -> float:
-        """Length in days, with 30.44 days to a month: for ordering ages only."""
-        return self.count * _DAYS[self.unit]
+        """Length in days, with a twelfth of 365.25 days to a month: for ordering ages only."""
+        return self._minutes / 1440
 
     def __lt__(self, other: Age) -> bool:
-        return self.approximate_days < other.approximate_days
+        return self._minutes < other._minutes
+
+    def __le__(self, other: Age) -> bool:
+        return self._minutes <= other._minutes
+
+    def __gt__(self, other: Age) -> bool:
+        return self._minutes > other._minutes
+
+    def __ge__(self, other: Age) -> bool:
+        return self._minutes >= other._minutes
 
     def __str__(self) -> str:
         """As PostgreSQL reads an interval and as the policy wrote it: ``30 days``."""
@@ -40,14 +63,16 @@ class Age(BaseModel):
 
 
 def parse_age(value: Any) -> Any:
-    """Read ``"30 days"``; anything that is not text is left for pydantic to judge.
+    """Read ``"30 days"``; what is neither text nor a number is left for pydantic to judge.
 
     Raises:
         ValueError: the text is not a whole number and a unit.
     """
+    if isinstance(value, int | float):
+        value = str(value)
     if not isinstance(value, str):
         return value
-    match = _PATTERN.match(value)
+    match = _PATTERN.fullmatch(value)
     if match is None:
         raise ValueError(f"{value!r} is no age: write a whole number and a unit, for example '30 days' or '2 years'")
     return {"count": int(match[1]), "unit": match[2]}

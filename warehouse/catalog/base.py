@@ -83,6 +83,8 @@ def _table_name(value: str) -> str:
     return value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{IDENTIFIER.pattern}$"})]
+Identifier = Annotated[
+    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{IDENTIFIER.pattern}$"})
+]
 ColumnName = Annotated[str, AfterValidator(_column_name)]
 TableName = Annotated[str, AfterValidator(_table_name)]

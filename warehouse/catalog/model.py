@@ -1,7 +1,7 @@
 """The policy of a table, as data: frozen models that the YAML files are read into.
 
-What belongs here: what a policy can say, and which sayings contradict each other. What does not: reading
-files (``loader``), writing derived files (``render``), and anything that asks a live database.
+What belongs here: what a policy can say. What does not: which sayings contradict each other (``contradictions``),
+reading files (``loader``), writing derived files (``render``), and anything that asks a live database.
 
 Every model forbids unknown keys. A contradiction is reported with the table and field it stands in.
 """
@@ -9,12 +9,12 @@ Every model forbids unknown keys. A contradiction is reported with the table and
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from warehouse.catalog import contradictions
 from warehouse.catalog.age import Age, AgeText
 from warehouse.catalog.base import ColumnName, Identifier, Policy, TableName, split_name
 from warehouse.catalog.partition import HashPartition, ListPartition, Partition, RangePartition
@@ -45,7 +45,7 @@ class Person(Policy):
     table: Identifier
     key: ColumnName
     identifiers: Mapping[ColumnName, Literal["email", "phone", "username", "external_id", "government_id"]] = Field(
-        description="Columns of the person table by which an officer finds a person."
+        min_length=1, description="Columns of the person table by which an officer finds a person."
     )
     region: ColumnName | None = Field(default=None, description="Column that names the person's region (sovereignty).")
 
@@ -125,6 +125,8 @@ class Retention(Policy):
     def _consistent(self) -> Self:
         if self.until == "age" and self.age is None:
             raise ValueError("retention until 'age' needs an age, e.g. '2 years'")
+        if self.until in ("lifetime", "undecided") and self.age is not None:
+            raise ValueError(f"retention until {self.until!r} has no age; remove it, or say until: age")
         if self.until == "law" and not self.basis:
             raise ValueError("retention by law names its basis: {until: law, basis: ..., age: ...}")
         return self
@@ -230,92 +232,7 @@ class Table(Policy):
 
     def contradictions(self) -> list[str]:
         """Every contradiction within this table's policy, as ``field: what is wrong``."""
-        found: list[str] = []
-
-        def need(field: str, column: str | None) -> None:
-            if column is not None and column not in self.columns:
-                found.append(f"{field}: no column {column!r} is declared under columns")
-
-        for column in self.key:
-            need("key", column)
-        if len(set(self.key)) != len(self.key):
-            found.append("key: a column is named twice")
-        for subject in self.subjects:
-            need("subjects", subject.column)
-        need("time", self.time)
-        need("ingest.cursor", self.ingest.cursor)
-        need("partition", self.partition_column)
-        for column, rule in self.quality.items():
-            need("quality", column)
-            need(f"quality.{column}.not_before", rule.not_before)
-            need(f"quality.{column}.of", rule.of)
-        found += self._ingest_contradictions() + self._lifecycle_contradictions() + self._erasure_contradictions()
-        return found
-
-    def _ingest_contradictions(self) -> list[str]:
-        found: list[str] = []
-        mode = self.ingest.mode
-        if mode != "full" and not self.key:
-            found.append(f"key: mode {mode} needs a key; without one a table can only be ingested with mode full")
-        if mode == "incremental" and self.ingest.cursor is None:
-            found.append("ingest.cursor: mode incremental needs a cursor column")
-        if mode != "incremental" and self.ingest.cursor is not None:
-            found.append(f"ingest.cursor: mode {mode} uses no cursor; remove it")
-        if mode == "partition" and self.time is None:
-            found.append("time: mode partition needs the table's event time")
-        for field, column in (("time", self.time), ("ingest.cursor", self.ingest.cursor)):
-            declared = self.columns.get(column or "")
-            if field == "time" and declared and not declared.type.startswith(("timestamp", "date")):
-                found.append(f"time: column {column!r} is {declared.type}, not a date or timestamp")
-        return found
-
-    def _lifecycle_contradictions(self) -> list[str]:
-        found: list[str] = []
-        if isinstance(self.partition, RangePartition):
-            if self.time is None:
-                found.append("time: a range-partitioned table states its event time")
-            elif self.partition.range != self.time:
-                found.append(f"partition.range: {self.partition.range!r} is not the table's time column {self.time!r}")
-            if self.key and self.partition.range not in self.key:
-                found.append("key: PostgreSQL has the partition column in every key of a partitioned table; add it")
-        if isinstance(self.partition, HashPartition) and self.partition.grow_to is not None:
-            if self.partition.grow_to % self.partition.modulus or self.partition.grow_to <= self.partition.modulus:
-                found.append("partition.grow_to: not a multiple of the modulus")
-        ages = [(name, age) for name, age in (("hot", self.tiers.hot), ("warm", self.tiers.warm)) if age is not None]
-        if (ages or self.tiers.cold) and self.time is None:
-            found.append("time: tiers are counted from the row's event time; state it")
-        if len(ages) == 2 and ages[0][1] >= ages[1][1]:
-            found.append(f"tiers.warm: {self.tiers.warm} is not later than hot: {self.tiers.hot}")
-        if self.tiers.cold is not None and not ages:
-            found.append("tiers.cold: say after which age (hot or warm) rows become cold")
-        if self.retention.until == "age" and self.time is None:
-            found.append("time: retention by age is counted from the row's event time; state it")
-        if self.retention.age is not None:
-            for name, age in ages:
-                if age > self.retention.age:
-                    found.append(f"tiers.{name}: {age} is past the retention of {self.retention.age}")
-        return found
-
-    def _erasure_contradictions(self) -> list[str]:
-        found: list[str] = []
-        action = self.erasure.action
-        if action == "no_person":
-            if self.subjects:
-                found.append("erasure: 'no_person' contradicts subjects")
-            if self.personal:
-                found.append(f"erasure: 'no_person' contradicts the personal column(s) {', '.join(self.personal)}")
-        if action in ("delete", "redact", "pseudonymise") and not self.subjects:
-            found.append(
-                f"subjects: erasure {action!r} needs a way to the person; or say no_person, or exempt with a reason"
-            )
-        if action == "delete" and self.retention.until == "law":
-            found.append("erasure: 'delete' contradicts a retention by law; pseudonymise or exempt")
-        undecided = (
-            action == "undecided" or self.retention.until == "undecided" or "unreviewed" in self.personal.values()
-        )
-        if undecided and self.reviewed:
-            found.append("reviewed: a table with an undecided policy is not reviewed; decide, or set reviewed: false")
-        return found
+        return contradictions.in_table(self)
 
 
 class System(Policy):
@@ -346,63 +263,7 @@ class System(Policy):
 
     def contradictions(self) -> list[str]:
         """Every contradiction in the system, as ``table.field: what is wrong``."""
-        found = [f"{name}.{line}" for name, table in self.tables.items() for line in table.contradictions()]
-        if self.history_starts.day != 1:
-            found.append("history_starts: name the first day of a month")
-        found += self._person_contradictions()
-        for name in self.tables:
-            found += [f"{name}.subjects: {line}" for line in self._subject_problems(name)]
-        for name, table in self.tables.items():
-            for column, rule in table.quality.items():
-                if rule.references is not None:
-                    other, _, to = rule.references.partition(".")
-                    if other not in self.tables or to not in self.tables[other].columns:
-                        found.append(f"{name}.quality.{column}.references: no such column {rule.references!r}")
-        sources = [self.source_of(name) for name in self.tables]
-        found += [
-            f"tables: {'.'.join(s)} is declared twice" for s in sorted({s for s in sources if sources.count(s) > 1})
-        ]
-        return found
-
-    def _person_contradictions(self) -> list[str]:
-        if self.person is None:
-            return [f"{name}.subjects: the system declares no person" for name, t in self.tables.items() if t.subjects]
-        table = self.tables.get(self.person.table)
-        if table is None:
-            return [f"person.table: no table {self.person.table!r}"]
-        columns = [self.person.key, *self.person.identifiers, *([self.person.region] if self.person.region else [])]
-        return [
-            f"person: {self.person.table} has no column {column!r}" for column in columns if column not in table.columns
-        ]
-
-    def _subject_problems(self, name: str) -> list[str]:
-        """Ways of ``name`` that do not end at the person: unknown tables, unclear targets, circles."""
-        problems: list[str] = []
-        for subject in self.tables[name].subjects:
-            if subject.column in self.tables[name].columns:
-                problems += self._follow(name, subject, (name,))
-        return problems
-
-    def _follow(self, name: str, subject: Subject, seen: tuple[str, ...]) -> list[str]:
-        if subject.table is None:
-            return []
-        target = self.tables.get(subject.table)
-        if target is None:
-            return [f"{subject.column} -> {subject.table}: no such table"]
-        if subject.to is None and len(target.key) != 1:
-            return [
-                f"{subject.column} -> {subject.table}: its key has {len(target.key)} columns; name one: -> {subject.table}.<column>"
-            ]
-        if subject.to is not None and subject.to not in target.columns:
-            return [f"{subject.column} -> {subject.table}.{subject.to}: no such column"]
-        if not target.subjects:
-            return [f"{subject.column} -> {subject.table}: that table leads to no person"]
-        ways = [
-            way for way in target.subjects if way.table not in seen
-        ]  # a self-reference is allowed beside a real way
-        if not ways:
-            return [f"{subject.column} -> {subject.table}: the way goes in a circle and reaches no person"]
-        return [line for way in ways for line in self._follow(subject.table, way, (*seen, subject.table))]
+        return contradictions.in_system(self)
 
 
 class Catalog(Policy):
