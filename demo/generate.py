@@ -22,7 +22,8 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace as changed
+from dataclasses import asdict, dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -297,7 +298,7 @@ def _advance_sequences(connection: psycopg.Connection) -> None:
 
 
 def _make_role(connection: psycopg.Connection, system: str) -> None:
-    """The application's own role, before the policies that name it. Roles are the cluster's: another run may be first."""
+    """The application's own role, before the policies that name it. Roles are the cluster's: others make them too."""
     connection.execute(
         sql.SQL(
             "DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
@@ -336,7 +337,8 @@ def _touched(connection: psycopg.Connection) -> dict[str, int]:
     return dict(
         connection.execute(
             """
-            SELECT coalesce(pg_partition_root(relid), relid)::regclass::text, sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint
+            SELECT coalesce(pg_partition_root(relid), relid)::regclass::text,
+                sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint
             FROM pg_stat_xact_user_tables WHERE schemaname = 'public'
             GROUP BY 1 HAVING sum(n_tup_ins + n_tup_upd + n_tup_del) > 0 ORDER BY 1
             """
