@@ -116,3 +116,33 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- --- histories whose ids follow time ---
+-- Row i of n stands at part(salt, i, n) of the history, 0 to 1, jittered within its own n-th; along() is that moment,
+-- denser towards the present; known() tells how many of n users have joined by then, if user i joins at
+-- along((i - 2) / n). Two are there from the start, so that there is always somebody else.
+
+CREATE FUNCTION pg_temp.part(salt text, id bigint, n bigint) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT (id - pg_temp.u(salt || '.part', id)) / n $$;
+
+DO $make$
+BEGIN
+    EXECUTE format($f$
+        CREATE FUNCTION pg_temp.along(part double precision) RETURNS timestamptz
+        LANGUAGE sql STABLE PARALLEL SAFE AS
+        $$ SELECT %L::timestamptz + power(part, 0.65) * %L::interval $$
+    $f$, (current_setting('demo.today')::date - interval '30 months') AT TIME ZONE 'UTC',
+        make_interval(secs => extract(epoch FROM pg_temp.clock()
+            - (current_setting('demo.today')::date - interval '30 months') AT TIME ZONE 'UTC')));
+END
+$make$;
+
+CREATE FUNCTION pg_temp.known(part double precision, n bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT least(n, 2 + floor(n * part)::bigint) $$;
+
+-- A network address that stays with an id: carrier-grade IPv4, for one in five IPv6 of the documentation range.
+CREATE FUNCTION pg_temp.address(id bigint) RETURNS inet
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT CASE WHEN id % 5 = 0 THEN inet '2001:db8::' + id * 65537 ELSE inet '100.64.0.0' + id * 40503 % 4194304 END $$;
