@@ -113,14 +113,13 @@ class Cluster:
         found = (self.data / "PG_VERSION").read_text().strip()
         if found != self.binaries.major:
             raise DemoError(
-                f"The data in {self.data} is of PostgreSQL {found}, the installed programs are "
-                f"{self.binaries.version}",
+                f"The data in {self.data} is of PostgreSQL {found}, the installed programs are {self.binaries.version}",
                 hint="Run `drivetrain servers destroy` and begin anew, or install the older programs again.",
             )
 
     def _new_data(self) -> Path:
         for leftover in self.directory.glob("data.new.*"):
-            shutil.rmtree(leftover)
+            remove(leftover)
         if (free := shutil.disk_usage(self.directory).free) < NEEDED_BYTES:
             raise DemoError(
                 f"{free // 2**20} MiB are free at {self.directory}; a server needs {NEEDED_BYTES // 2**20}",
@@ -153,9 +152,7 @@ class Cluster:
         answer = self.account.run([self.binaries.program(name), *arguments], self.directory, environment)
         if answer.returncode != 0:
             said = (answer.stderr or answer.stdout).strip()
-            raise DemoError(
-                f"{name} failed for the server {self.name}:\n{_last_lines(said)}", hint=_hint(said)
-            )
+            raise DemoError(f"{name} failed for the server {self.name}:\n{_last_lines(said)}", hint=_hint(said))
 
     # --- the running server ---------------------------------------------------------------------------------
 
@@ -290,7 +287,5 @@ def _hint(said: str) -> str:
     if "No space left" in said or "Disk quota" in said:
         return "The disk is full: free some space, then run the same command again."
     if "Too many open files" in said or "could not create shared memory" in said or "Cannot allocate" in said:
-        return (
-            "The machine is short of memory or handles: end other programs, then run the same command again."
-        )
+        return "The machine is short of memory or handles: end other programs, then run the same command again."
     return "Run the same command again; if it fails alike, `drivetrain servers destroy` begins anew."

@@ -7,6 +7,7 @@ command that changes something. What does not belong here: PostgreSQL.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -15,7 +16,8 @@ import pwd
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from demo.servers.model import ROLES, SERVERS
 from warehouse.errors import DemoError
 
 # Where data goes if the servers' account cannot enter the home. In order of preference.
-OTHER_PLACES = (Path("/var/lib/drivetrain-embedded"), Path("/var/tmp/drivetrain-embedded"))
+OTHER_PLACES = (Path("/var/lib/drivetrain-embedded"), Path("/var/tmp/drivetrain-embedded"))  # noqa: S108  (see is_ours)
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Home:
             self.path.chmod(0o711 if account.switched else 0o700)
 
     @contextlib.contextmanager
-    def lock(self, tell: Callable[[str], None]) -> Iterator[None]:
+    def lock(self, tell: Callable[[str], None]) -> Generator[None]:
         """Hold the home alone. The kernel lets go of it when the process dies."""
         while True:
             descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -103,9 +105,7 @@ class Home:
 
     def new_state(self, account: Account) -> State:
         """Decide where data will lie. To be saved before anything is put there."""
-        return State(
-            account.name, account.uid, None if account.can_enter(self.path) else str(self._other_place())
-        )
+        return State(account.name, account.uid, None if account.can_enter(self.path) else str(self._other_place()))
 
     def check_account(self, state: State, account: Account) -> None:
         if state.uid != account.uid:
@@ -193,7 +193,17 @@ def write_file(path: Path, text: str, mode: int) -> None:
 
 
 def remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    """Remove a file or a folder with all that is in it, also while a dying program still writes there."""
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    for attempt in range(50, -1, -1):
+        try:
+            shutil.rmtree(path)
+            return
+        except OSError as error:
+            if not path.exists():
+                return
+            if attempt == 0 or error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
+            time.sleep(0.1)

@@ -25,9 +25,7 @@ IMMEDIATE_SHUTDOWN_SECONDS = 15.0
 LOG_LIMIT = 16 * 1024 * 1024
 
 
-def launch(
-    argv: Sequence[str], cwd: Path, log_file: Path, account: Account, owned: bool
-) -> subprocess.Popen[bytes]:
+def launch(argv: Sequence[str], cwd: Path, log_file: Path, account: Account, owned: bool) -> subprocess.Popen[bytes]:
     """Start a server that writes to its log and has no terminal.
 
     An owned server is sent a fast-shutdown signal by the kernel when its owner dies. That signal is bound to
@@ -40,9 +38,7 @@ def launch(
         try:
             arguments = account.popen_arguments(dies_with_us=signal.SIGINT if owned else None)
             with _open_log(log_file) as log:
-                server: subprocess.Popen[bytes] = subprocess.Popen(
-                    argv, cwd=cwd, stdout=log, stderr=log, **arguments
-                )
+                server = subprocess.Popen[bytes](argv, cwd=cwd, stdout=log, stderr=log, **arguments)
         except BaseException as error:
             started.put(error)
             return

@@ -7,6 +7,7 @@ What does not belong here: the applications' tables.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -15,7 +16,7 @@ from demo.servers.cluster import connect
 from demo.servers.model import DATABASES, OPERATIONAL, PLATFORM, READER, REPLICATION, SLOT, SUPERUSER, Server
 
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
-ATTRIBUTES: Mapping[str, str] = {
+ATTRIBUTES: Mapping[str, LiteralString] = {
     READER: "LOGIN BYPASSRLS",
     REPLICATION: "LOGIN REPLICATION",
     PLATFORM: "LOGIN",
@@ -33,9 +34,7 @@ def provide(server: Server) -> None:
         for database in DATABASES[server.name]:
             if not _exists(connection, "SELECT FROM pg_database WHERE datname = %s", database):
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                        sql.Identifier(database), sql.Identifier(owner)
-                    )
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
                 )
             if server.name == OPERATIONAL:
                 _let_connect(connection, database, READER)
@@ -44,9 +43,7 @@ def provide(server: Server) -> None:
 def slot_is_usable(primary: Server) -> bool:
     """False if the slot is missing, or if the log it needs is gone (``max_slot_wal_keep_size``)."""
     with connect(primary, "postgres") as connection:
-        usable = (
-            "SELECT FROM pg_replication_slots WHERE slot_name = %s AND wal_status IS DISTINCT FROM 'lost'"
-        )
+        usable = "SELECT FROM pg_replication_slots WHERE slot_name = %s AND wal_status IS DISTINCT FROM 'lost'"
         return _exists(connection, usable, SLOT)
 
 
@@ -57,9 +54,7 @@ def make_slot(primary: Server) -> None:
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
             [SLOT],
         )
-        connection.execute(
-            "SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT]
-        )
+        connection.execute("SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT])
 
 
 def _create_role(connection: psycopg.Connection, role: str, password: str) -> None:
@@ -68,9 +63,7 @@ def _create_role(connection: psycopg.Connection, role: str, password: str) -> No
     name = sql.Identifier(role)
     with connection.transaction():
         connection.execute(
-            sql.SQL("CREATE ROLE {} {} PASSWORD {}").format(
-                name, sql.SQL(ATTRIBUTES[role]), sql.Literal(secret)
-            )  # type: ignore[arg-type]
+            sql.SQL("CREATE ROLE {} {} PASSWORD {}").format(name, sql.SQL(ATTRIBUTES[role]), sql.Literal(secret))  # type: ignore[arg-type]
         )
         if role == READER:
             connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(name))
@@ -84,9 +77,7 @@ def _let_connect(connection: psycopg.Connection, database: str, role: str) -> No
     """
     if not _exists(connection, granted, database, role):
         connection.execute(
-            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
-                sql.Identifier(database), sql.Identifier(role)
-            )
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), sql.Identifier(role))
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -81,7 +81,7 @@ class Servers:
                 self._home.remove(state)
 
     @contextlib.contextmanager
-    def running(self, progress: Progress | None = None) -> Iterator[Servers]:
+    def running(self, progress: Progress | None = None) -> Generator[Servers]:
         """For the time of a ``with`` block: start what does not run, and in the end stop just that."""
         started: list[str] = []
         try:
@@ -164,8 +164,7 @@ class Servers:
                 place = self._home.make_place(state)
                 binaries = locate(account, place)
                 clusters = {
-                    name: Cluster(name, place / name, state, account, binaries, self._settings)
-                    for name in SERVERS
+                    name: Cluster(name, place / name, state, account, binaries, self._settings) for name in SERVERS
                 }
                 for name in (OPERATIONAL, WAREHOUSE):
                     if not clusters[name].initialised:
@@ -214,7 +213,7 @@ class Servers:
                 self._home.remove_place(place)
 
     @contextlib.contextmanager
-    def _existing(self) -> Iterator[State | None]:
+    def _existing(self) -> Generator[State | None]:
         """Under the lock: what is remembered, or None if there is nothing."""
         account = Account.current()
         if not self.home.is_dir():
@@ -280,7 +279,7 @@ def _text(connection: psycopg.Connection, query: LiteralString) -> str:
 
 
 @contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
+def _clear_errors() -> Generator[None]:
     """What the operating system or a server refuses is told as an error that says what to do."""
     try:
         yield

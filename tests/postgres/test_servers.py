@@ -12,7 +12,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ AS_ROOT = os.geteuid() == 0
 
 
 @contextmanager
-def home_folder(mode: int = 0o755) -> Iterator[Path]:
+def home_folder(mode: int = 0o755) -> Generator[Path]:
     """A home in a fresh folder that everybody can enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="drivetrain-servers-") as folder:
         Path(folder).chmod(mode)
@@ -45,8 +45,24 @@ def servers() -> Iterator[Servers]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def spare_home() -> Iterator[Path]:
+    with home_folder() as home:
+        yield home
+
+
+@pytest.fixture
+def spare(spare_home: Path) -> Iterator[Servers]:
+    """Servers that a test may stop, start and move; made once, since making them takes seconds."""
+    servers = Servers(spare_home, QUICK)
+    servers.up(owned=True)
+    yield servers
+    servers.down()
+
+
 @pytest.fixture
 def fresh() -> Iterator[Servers]:
+    """A home that was never used."""
     with home_folder() as home:
         yield Servers(home, QUICK)
 
@@ -58,7 +74,7 @@ def ask(dsn: str, query: str) -> list[tuple[object, ...]]:
 
 
 @contextmanager
-def occupied(*ports: int) -> Iterator[None]:
+def occupied(*ports: int) -> Generator[None]:
     with ExitStack() as stack:
         for port in ports:
             stack.enter_context(socket.create_server(("127.0.0.1", port)))
@@ -108,10 +124,8 @@ def test_nothing_is_trusted_and_only_loopback_is_heard(servers: Servers) -> None
     for name in ("operational", "warehouse", "replica"):
         server = servers.server(name)
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(server.dsn("postgres"), password="wrong")
-        rules = ask(
-            server.dsn("postgres"), "SELECT DISTINCT type, address, auth_method FROM pg_hba_file_rules"
-        )
+            psycopg.connect(server.dsn("postgres"), password="wrong")  # noqa: S106
+        rules = ask(server.dsn("postgres"), "SELECT DISTINCT type, address, auth_method FROM pg_hba_file_rules")
         assert rules == [("host", "127.0.0.1", "scram-sha-256")]
         assert ask(server.dsn("postgres"), "SHOW listen_addresses") == [("127.0.0.1",)]
         assert ask(server.dsn("postgres"), "SHOW unix_socket_directories") == [("",)]
@@ -133,8 +147,7 @@ def test_roles_of_the_operational_cluster(servers: Servers) -> None:
 def test_reader_reads_behind_row_level_security_and_cannot_write(servers: Servers) -> None:
     ask(
         servers.system_admin_dsn("shop"),
-        "CREATE TABLE guarded (id int); INSERT INTO guarded VALUES (1); "
-        "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
+        "CREATE TABLE guarded (id int); INSERT INTO guarded VALUES (1); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
     )
     assert ask(servers.system_dsn("shop"), "SELECT id FROM guarded") == [(1,)]
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
@@ -206,55 +219,51 @@ def test_unknown_names_and_homes_are_told(servers: Servers, tmp_path: Path) -> N
     assert not unused.home.exists()
 
 
-def test_running_stops_only_what_it_started(fresh: Servers) -> None:
-    fresh.up(owned=True)
-    process.stop([fresh.server("warehouse").data_directory])
-    kept = fresh.server("operational").pid
-    with fresh.running():
-        assert fresh.server("warehouse").running
-    assert not fresh.server("warehouse").running
-    assert fresh.server("operational").pid == kept
-    fresh.down()
-    assert not any(server["running"] for server in fresh.status()["servers"].values())
+def test_running_stops_only_what_it_started(spare: Servers) -> None:
+    process.stop([spare.server("warehouse").data_directory])
+    kept = spare.server("operational").pid
+    with spare.running():
+        assert spare.server("warehouse").running
+    assert not spare.server("warehouse").running
+    assert spare.server("operational").pid == kept
+    spare.down()
+    assert not any(server["running"] for server in spare.status()["servers"].values())
 
 
-def test_taken_ports_are_chosen_again_and_the_replica_follows(fresh: Servers) -> None:
-    fresh.up(owned=True)
-    first = {name: fresh.server(name).port for name in ("operational", "warehouse", "replica")}
-    fresh.down()
+def test_taken_ports_are_chosen_again_and_the_replica_follows(spare: Servers) -> None:
+    first = {name: spare.server(name).port for name in ("operational", "warehouse", "replica")}
+    spare.down()
     with occupied(first["operational"], first["warehouse"]):
-        fresh.up(owned=True)
-        assert fresh.server("operational").port != first["operational"]
-        assert fresh.server("warehouse").port != first["warehouse"]
-        assert fresh.server("replica").port == first["replica"]
-        fresh.wait_for_replica(10)
+        spare.up(owned=True)
+        assert spare.server("operational").port != first["operational"]
+        assert spare.server("warehouse").port != first["warehouse"]
+        assert spare.server("replica").port == first["replica"]
+        spare.wait_for_replica(10)
 
     # The primary alone moves, under a replica that runs.
-    second = fresh.server("operational")
+    second = spare.server("operational")
     process.stop([second.data_directory])
     with occupied(second.port):
-        fresh.up(owned=True)
-        assert fresh.server("operational").port != second.port
-        ask(fresh.system_admin_dsn("shop"), "CREATE TABLE moved (id int)")
-        fresh.wait_for_replica(10)
-        assert ask(fresh.replica_dsn("shop"), "SELECT count(*) FROM moved") == [(0,)]
+        spare.up(owned=True)
+        assert spare.server("operational").port != second.port
+        ask(spare.system_admin_dsn("shop"), "CREATE TABLE moved (id int)")
+        spare.wait_for_replica(10)
+        assert ask(spare.replica_dsn("shop"), "SELECT count(*) FROM moved") == [(0,)]
 
 
-def test_port_taken_between_choice_and_start(fresh: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh.up(owned=True)
-    fresh.down()
-    port = fresh.server("operational").port
+def test_port_taken_between_choice_and_start(spare: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    spare.down()
+    port = spare.server("operational").port
     free = cluster.is_free
     monkeypatch.setattr(cluster, "is_free", lambda p: p == port or free(p))  # type: ignore[misc]
     with occupied(port):
-        fresh.up(owned=True)
-        assert fresh.server("operational").port != port
-        assert "could not bind" in fresh.server("operational").log_file.read_text()
+        spare.up(owned=True)
+        assert spare.server("operational").port != port
+        assert "could not bind" in spare.server("operational").log_file.read_text()
 
 
-def test_the_users_own_postgresql_settings_have_no_influence(
-    fresh: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_users_own_postgresql_settings_have_no_influence(spare: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    spare.down()
     for name, value in {
         "PGDATA": "/nonexistent",
         "PGPORT": "1",
@@ -266,25 +275,24 @@ def test_the_users_own_postgresql_settings_have_no_influence(
         "LC_ALL": "tr_TR.UTF-8",
     }.items():
         monkeypatch.setenv(name, value)
-    fresh.up(owned=True)
-    fresh.wait_for_replica(10)
-    assert ask(fresh.warehouse_dsn(), "SELECT current_database()") == [("warehouse",)]
+    spare.up(owned=True)
+    spare.wait_for_replica(10)
+    assert ask(spare.warehouse_dsn(), "SELECT current_database()") == [("warehouse",)]
 
 
-def test_a_replica_whose_log_is_gone_is_made_anew(fresh: Servers) -> None:
-    fresh.up(owned=True)
-    Servers(fresh.home, QUICK | {"max_slot_wal_keep_size": "16MB"}).up(owned=True)
-    process.stop([fresh.server("replica").data_directory])
-    admin = fresh.system_admin_dsn("carddb")
+def test_a_replica_whose_log_is_gone_is_made_anew(spare: Servers) -> None:
+    Servers(spare.home, QUICK | {"max_slot_wal_keep_size": "16MB"}).up(owned=True)
+    process.stop([spare.server("replica").data_directory])
+    admin = spare.system_admin_dsn("carddb")
     ask(admin, "CREATE TABLE cards (id int)")
     for _ in range(8):
         ask(admin, "INSERT INTO cards VALUES (1)")
         ask(admin, "SELECT pg_switch_wal()")
     ask(admin, "CHECKPOINT")  # which invalidates the slot
     assert ask(admin, "SELECT wal_status FROM pg_replication_slots") == [("lost",)]
-    fresh.up(owned=True)
-    fresh.wait_for_replica(10)
-    assert ask(fresh.replica_dsn("carddb"), "SELECT count(*) FROM cards") == [(8,)]
+    spare.up(owned=True)
+    spare.wait_for_replica(10)
+    assert ask(spare.replica_dsn("carddb"), "SELECT count(*) FROM cards") == [(8,)]
 
 
 def test_destroy_removes_everything_and_leaves_what_is_not_ours(fresh: Servers) -> None:
@@ -338,9 +346,7 @@ def test_a_home_removed_by_hand_is_not_inherited() -> None:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root changes to another account")
-def test_programs_that_the_account_cannot_reach_are_copied(
-    fresh: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_the_account_cannot_reach_are_copied(fresh: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory() as folder:  # which is closed to others
         wheel, release = binaries.wheel()
         hidden = Path(folder) / "pginstall"
@@ -353,14 +359,13 @@ def test_programs_that_the_account_cannot_reach_are_copied(
         assert not fresh.home.exists()
 
 
-def test_a_home_of_another_user_is_refused(fresh: Servers) -> None:
-    fresh.up(owned=True)
-    fresh.down()
-    state = fresh.home / "servers.json"
+def test_a_home_of_another_user_is_refused(spare: Servers) -> None:
+    spare.down()
+    state = spare.home / "servers.json"
     remembered = state.read_text()
     state.write_text(json.dumps(json.loads(remembered) | {"account": "daemon", "uid": 1}))
     try:
-        for change in (lambda: fresh.up(owned=True), fresh.down, fresh.destroy):
+        for change in (lambda: spare.up(owned=True), spare.down, spare.destroy):
             with pytest.raises(DemoError, match="were made by daemon"):
                 change()
     finally:
@@ -382,9 +387,10 @@ def test_an_impossible_setting_shows_the_end_of_the_log(fresh: Servers) -> None:
     assert fresh.server("replica").running
 
 
-def test_owned_servers_outlive_the_thread_that_asked_for_them(fresh: Servers) -> None:
-    thread = threading.Thread(target=fresh.up, args=(True,))
+def test_owned_servers_outlive_the_thread_that_asked_for_them(spare: Servers) -> None:
+    spare.down()
+    thread = threading.Thread(target=spare.up, args=(True,))
     thread.start()
     thread.join()
     time.sleep(0.3)
-    assert ask(fresh.warehouse_dsn(), "SELECT 1") == [(1,)]
+    assert ask(spare.warehouse_dsn(), "SELECT 1") == [(1,)]
