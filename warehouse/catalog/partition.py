@@ -5,13 +5,15 @@ What does not belong here: reading bounds, creating or detaching partitions.
 
 from __future__ import annotations
 
+import datetime as dt
 import string
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from warehouse.catalog.base import ColumnName, Policy
+from warehouse.catalog.naming import month_name
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
@@ -40,12 +42,21 @@ def _placeholders(pattern: str, known: Collection[str]) -> frozenset[str]:
 
 def _dated(pattern: str) -> str:
     _placeholders(pattern, _DATED)
-    return pattern
+    return _tried(pattern, lambda: month_name(pattern, "t", dt.date(2024, 1, 1)))
 
 
 def _numbered(pattern: str) -> str:
     if "remainder" not in _placeholders(pattern, _NUMBERED):
         raise ValueError(f"{pattern!r} gives every partition the same name; add {{remainder}}")
+    return _tried(pattern, lambda: pattern.format(table="t", remainder=1, modulus=2))
+
+
+def _tried(pattern: str, use: Callable[[], str]) -> str:
+    """Refuse what only shows when the pattern is used: a format that does not suit its placeholder."""
+    try:
+        use()
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise ValueError(f"{pattern!r} is no name pattern: {error}") from None
     return pattern
 
 

@@ -102,7 +102,8 @@ def _carried(column: LiveColumn, raw_schema: str) -> CarriedColumn:
     kind = column.type
     brackets = "[]" if kind.array else ""
     if kind.family == "enum":
-        name = kind.type_name
+        # Two schemas of a source may each have an enum of that name.
+        name = kind.type_name if kind.type_schema == "public" else f"{kind.type_schema}_{kind.type_name}"
         return CarriedColumn(
             name=column.name,
             type=sql.SQL("{}" + brackets).format(sql.Identifier(raw_schema, name)),

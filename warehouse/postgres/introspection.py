@@ -86,7 +86,10 @@ class LiveForeignKey:
 
 @dataclass(frozen=True)
 class LiveTable:
-    """One table as the database has it. ``strategy`` and ``partition_columns`` are empty for a plain table."""
+    """One table as the database has it.
+
+    ``strategy`` and ``partition_columns`` are empty for a plain table; a partition key's expression stands there as ``""``.
+    """
 
     schema: str
     name: str
@@ -111,9 +114,9 @@ _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relpersistence,
        greatest(c.reltuples, 0)::bigint, obj_description(c.oid, 'pg_class'),
        coalesce(p.partstrat::text, ''),
-       (SELECT array_agg(a.attname::text ORDER BY k.place)
+       (SELECT array_agg(coalesce(a.attname::text, '') ORDER BY k.place)
           FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (attnum, place)
-          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum)
+          LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum)
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_partitioned_table AS p ON p.partrelid = c.oid
