@@ -57,6 +57,27 @@ BEGIN
 END
 $make$;
 
+-- A moment between another one and the clock, the more likely the more recent.
+CREATE FUNCTION pg_temp.since(salt text, id bigint, earliest timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT pg_temp.clock() - power(pg_temp.u(salt, id), 1.4) * (pg_temp.clock() - earliest) $$;
+
+-- When a row last changed: for this share of the rows some time after `at`, for the others then.
+CREATE FUNCTION pg_temp.later(salt text, id bigint, at timestamptz, share double precision) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT CASE WHEN pg_temp.u(salt, id) < share
+    THEN at + pg_temp.u(salt || '.when', id) * (pg_temp.clock() - at) ELSE at END $$;
+
+-- The same moment, but of every 997 rows one is moved to the first and one to just before the first instant of its
+-- month: where an off-by-one at a partition's bound would show.
+CREATE FUNCTION pg_temp.edge(id bigint, at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT CASE id % 997
+    WHEN 1 THEN date_trunc('month', at, 'UTC')
+    WHEN 2 THEN greatest(date_trunc('month', at, 'UTC') - interval '1 microsecond',
+        date_trunc('month', pg_temp.clock(), 'UTC') - interval '30 months')
+    ELSE at END $$;
+
 CREATE FUNCTION pg_temp.pick(salt text, id bigint, choices text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT choices[1 + floor(pg_temp.u(salt, id) * cardinality(choices))::integer] $$;
