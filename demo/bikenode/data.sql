@@ -201,7 +201,7 @@ FROM (
             ELSE least(started_at + elapsed + pg_temp.u('ride.upload', i) * interval '10 minutes', pg_temp.clock()) END AS created_at
     FROM (
         SELECT i, pg_temp.skewed('ride.user', i, pg_temp.known(part, pg_temp.n(2000))) AS user_id,
-            CASE i % 200 WHEN 7 THEN date_trunc('month', pg_temp.along(part))
+            CASE i % 200 WHEN 7 THEN date_trunc('month', least(pg_temp.along(part) + interval '1 month', pg_temp.clock()))
                 WHEN 8 THEN least(date_trunc('month', pg_temp.along(part)) + interval '1 month' - interval '1 microsecond', pg_temp.clock())
                 ELSE pg_temp.along(part) END AS started_at,
             distance, speed, (distance / speed * (1 + 0.4 * pg_temp.u('ride.rest', i)) + 2)::integer * interval '1 second' AS elapsed
@@ -373,7 +373,7 @@ SELECT i, pg_temp.clock() - (1 - pg_temp.part('log', i, pg_temp.n(15000))) * int
     pg_temp.pick('log.agent', i, ARRAY['bikenode-ios/7.2', 'bikenode-android/7.1', 'Mozilla/5.0 (X11; Linux x86_64)', NULL]),
     pg_temp.uuid('request', i)
 FROM (
-    SELECT i, CASE WHEN pg_temp.u('log.anonymous', i) >= 0.25 THEN pg_temp.skewed('log.user', i, pg_temp.n(2000)) END AS user_id
+    SELECT i, CASE WHEN pg_temp.u('log.anonymous', i) >= 0.25 THEN pg_temp.skewed('log.user', i, pg_temp.known(0.85, pg_temp.n(2000))) END AS user_id
     FROM generate_series(1, pg_temp.n(15000)) AS i
 ) AS line
 LEFT JOIN homes AS home ON home.user_id = line.user_id
