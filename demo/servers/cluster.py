@@ -197,6 +197,8 @@ class Cluster:
 
     def _try_to_start(self, owned: bool) -> str:
         """Empty if it answers; otherwise what it wrote to its log before it gave up."""
+        if (text := process.stale_lock(self.data)) is not None:
+            self._secret("postmaster.pid", text).replace(self.data / "postmaster.pid")
         log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         argv = [str(self.binaries.program("postgres")), "-D", str(self.data)]
         child = process.launch(argv, self.directory, self.log_file, self.account, owned)

@@ -22,6 +22,8 @@ from warehouse.errors import DemoError
 
 FAST_SHUTDOWN_SECONDS = 90.0
 IMMEDIATE_SHUTDOWN_SECONDS = 15.0
+NO_PROCESS = 2**31 - 1
+"""A process number that no system gives out."""
 LOG_LIMIT = 16 * 1024 * 1024
 
 
@@ -80,6 +82,21 @@ def phase(data: Path, pid: int) -> str:
     except FileNotFoundError:
         return ""
     return lines[7].strip() if len(lines) > 7 and lines[0] == str(pid) else ""
+
+
+def stale_lock(data: Path) -> str | None:
+    """What ``postmaster.pid`` has to say so that a killed server's lock is seen as such; None if all is well.
+
+    After a restart of the machine another program of the same account may have the old number, and PostgreSQL
+    would take it for the old server. The other lines stay: by them it finds backends that still live.
+    """
+    try:
+        old, _, rest = (data / "postmaster.pid").read_text().partition("\n")
+    except FileNotFoundError:
+        return None
+    if not old.isdigit() or not command_line(int(old)) or postmaster(data) is not None:
+        return None
+    return f"{NO_PROCESS}\n{rest}"
 
 
 def command_line(pid: int) -> list[str]:

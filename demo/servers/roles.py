@@ -50,9 +50,14 @@ def slot_is_usable(primary: Server) -> bool:
 def make_slot(primary: Server) -> None:
     """A fresh slot that keeps the log from now on."""
     with connect(primary, "postgres") as connection:
+        # A copy that was killed may still hold the old one: its sender has not noticed yet.
         connection.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+            "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots "
+            "WHERE slot_name = %s AND active_pid IS NOT NULL",
             [SLOT],
+        )
+        connection.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [SLOT]
         )
         connection.execute("SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT])
 
