@@ -197,7 +197,7 @@ class _Load:
         return {
             moment.date()
             for moment in moments.values()
-            if any(covers(partition.bound, moment) for partition in self.live.partitions)
+            if any(covers(partition, moment) for partition in self.live.partitions)
         }
 
     def carry_out(self, action: Action) -> LoadRecord:

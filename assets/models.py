@@ -1,0 +1,67 @@
+"""The dbt project as assets: one dbt invocation per run, keyed and grouped like the folders it lies in."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from assets import keys
+from resources.databases import SourceSnapshots
+from warehouse.catalog import Catalog
+from warehouse.catalog import Catalog
+
+#: How often a model tagged so is refreshed, and after how long without a refresh it is said to be stale.
+CADENCES = {
+    "hourly": dt.timedelta(hours=2),
+    "six_hourly": dt.timedelta(hours=8),
+    "daily": dt.timedelta(hours=26),
+}
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys by schema and name; groups by system (staging) or mart area."""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
+        """The spec that dagster-dbt makes, with our key, group and freshness."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        properties = self.get_resource_props(manifest, unique_id)
+        if properties["resource_type"] != "model":
+            return spec
+        folder = properties["fqn"][1:-1]
+        cadence = next((tag for tag in properties.get("tags", []) if tag in CADENCES), None)
+        spec = spec.replace_attributes(
+            key=keys.model(properties["schema"], properties["name"]),
+            group_name=folder[1] if folder[0] == "staging" and len(folder) > 1 else "_".join(folder) or "models",
+        )
+        if cadence is not None:
+            spec = dg.apply_freshness_policy(spec, dg.FreshnessPolicy.time_window(fail_window=CADENCES[cadence]))
+        return spec
+
+
+def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
+    """The dbt models as assets, but for those made from systems that this catalog does not have.
+
+    Args:
+        manifest: of the parsed project (``resources.dbt.ensure_manifest``).
+        catalog: the policies in force.
+    """
+    content = json.loads(manifest.read_text())
+    sources = {source["source_name"] for source in content["sources"].values()}
+    absent = sorted(sources - {system.raw_schema for system in catalog.systems.values()})
+
+    @dbt_assets(
+        manifest=content,
+        exclude=" ".join(f"source:{source}+" for source in absent) or None,
+        dagster_dbt_translator=Translator(),
+        name="dbt",
+        pool="warehouse",
+    )
+    def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, snapshots: SourceSnapshots) -> Iterator[Any]:
+        snapshots.release()
+        yield from dbt.cli(["build"], context=context).stream()
+
+    return dbt_build

@@ -1,0 +1,59 @@
+"""The command ``drivetrain``.
+
+Exit codes: 0 done; 1 done and something is wrong (a finding, a failed asset); 2 the command or a setting is wrong;
+3 a server is not there or refuses; 130 interrupted. A user's mistake gets a message and advice, never a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from click.exceptions import ClickException
+
+from pipelines.cli import catalog, demo, runs, servers, status, ui
+from pipelines.cli.output import show_error
+from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
+
+app = typer.Typer(
+    name="drivetrain",
+    help="Ingest, model, tier, retain and erase the data of five applications, from one catalog.\n\n"
+    "Start with `drivetrain demo`, then `drivetrain ui`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 something is wrong with the data or a run, 2 wrong command or setting, "
+    "3 a server is away or refuses.",
+)
+app.command("demo")(demo.demo)
+app.add_typer(servers.app, name="servers")
+app.add_typer(catalog.app, name="catalog")
+app.command("ingest")(runs.ingest)
+app.command("build")(runs.build)
+app.command("status")(status.status)
+app.command("ui")(ui.ui)
+
+
+def exit_code(error: DrivetrainError) -> int:
+    """The exit code that an error ends the command with."""
+    if isinstance(error, ConfigurationError | CatalogError):
+        return 2
+    return 3 if isinstance(error, TransientError | AccessDenied) else 1
+
+
+def main() -> None:
+    """Run the command line; the console script's entry point."""
+    try:
+        code = app(standalone_mode=False)
+    except DrivetrainError as error:
+        show_error(error)
+        sys.exit(exit_code(error))
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nInterrupted. Nothing is half done: run the same command again.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

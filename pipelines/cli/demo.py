@@ -1,0 +1,119 @@
+"""``drivetrain demo``: five applications, one warehouse, from nothing to checked marts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from demo.generate import change, fill, filled
+from demo.servers import SYSTEMS, Servers
+from pipelines.cli.output import console
+from pipelines.cli.running import RunSummary, platform, run_job
+from pipelines.cli.runs import show
+from pipelines.cli.status import read_status, show_status
+from resources.settings import Settings
+from warehouse.errors import ConfigurationError, DemoError
+
+DEFAULT_SEED = 20
+
+
+def demo(
+    scale: Annotated[
+        float, typer.Option(help="Amount of generated data; 1.0 is about a million rows.", min=0.001)
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = DEFAULT_SEED,
+    generated: Annotated[
+        bool, typer.Option("--generated", help="Generated data only, even if real data are there.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Throw away data filled with other options.")] = False,
+    changes: Annotated[int, typer.Option(help="Days of use to let pass (late rows, updates, deletes).", min=0)] = 0,
+) -> None:
+    """Fill five operational databases, ingest them, build the models, check everything and sum it up.
+
+    Runs embedded servers, and stops them at the end if it started them. A second run re-uses what is there.
+    Where the folder DRIVETRAIN_REAL_DATA (or ../shared/real) exists, shop, logistics and bikenode hold real data.
+    """
+    started = time.monotonic()
+    settings = Settings.load()
+    theirs = [f"DRIVETRAIN_{s.upper()}_DSN" for s in SYSTEMS if settings.get(f"{s.upper()}_DSN")]
+    if theirs:
+        raise ConfigurationError(
+            f"the demo fills databases of its own, and {', '.join(theirs)} names one of yours",
+            hint="Unset it for the demo; to ingest your own databases run `drivetrain ingest`.",
+        )
+    real = None if generated else settings.real_data
+    console.print(f"[bold]Drivetrain demo[/], data in {settings.home}" + (f", real data from {real}" if real else ""))
+    with _progress() as progress:
+        servers_task = progress.add_task("servers", total=None)
+        with platform(settings, lambda text: progress.update(servers_task, description=text)):
+            servers = settings.servers()
+            progress.update(servers_task, description="servers are up", total=1, completed=1)
+            _fill(servers, progress, seed=seed, scale=scale, real=real, replace=replace)
+            for number in range(1, changes + 1):
+                for system in SYSTEMS:
+                    change(servers.system_admin_dsn(system), system, seed=seed, round=number)
+            servers.wait_for_replica(120)
+            summary = _run(progress, settings)
+            progress.stop()
+            console.print()
+            show(summary)
+            show_status(read_status(settings))
+    console.print(f"\nIn {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
+    console.print("  make ui                      the Dagster UI: what ran, what is stale, what will run")
+    console.print("  drivetrain status            this summary, at any time")
+    console.print("  drivetrain servers up        leaves the servers running, with psql addresses in `servers status`")
+    console.print("  docs/                        guides for engineers, analysts and compliance officers")
+    if not summary.success:
+        raise typer.Exit(1)
+
+
+def _fill(servers: Servers, progress: Progress, *, seed: int, scale: float, real: object, replace: bool) -> None:
+    from pathlib import Path
+
+    folder = real if isinstance(real, Path) else None
+    today = dt.datetime.now(dt.UTC).date()
+    task = progress.add_task("operational databases", total=len(SYSTEMS))
+    for system in SYSTEMS:
+        progress.update(task, description=f"filling {system}")
+        dsn = servers.system_admin_dsn(system)
+        present = filled(dsn)
+        # What another day filled is still a demonstration: its history ends on that day.
+        day = dt.date.fromisoformat(present.today) if present is not None and not replace else today
+        try:
+            fill(dsn, system, seed=seed, scale=scale, today=day, real=folder, replace=replace)
+        except DemoError as error:
+            if present is not None and not replace and "--replace" not in error.hint:
+                error.hint = f"{error.hint} Or throw the present data away: `drivetrain demo --replace`.".strip()
+            raise
+        progress.advance(task)
+    progress.update(task, description="operational databases filled")
+
+
+def _run(progress: Progress, settings: Settings) -> RunSummary:
+    from pipelines.jobs import EVERYTHING, month_tags, recent_months
+
+    task = progress.add_task("starting Dagster", total=None)
+
+    def tell(doing: str, done: int, total: int) -> None:
+        progress.update(task, description=doing, completed=done, total=total)
+
+    today = dt.datetime.now(dt.UTC).date()
+    tags = month_tags(*recent_months(settings.catalog(), today, None))
+    summary = run_job(EVERYTHING, tags=tags, progress=tell)
+    progress.update(task, description="ingested, modelled, checked")
+    return summary
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )

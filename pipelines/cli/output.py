@@ -1,0 +1,28 @@
+"""What commands share to speak with people and with scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from warehouse.errors import DrivetrainError
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON document to standard output, and nothing else."""
+    json.dump(value, sys.stdout, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def show_error(error: DrivetrainError) -> None:
+    """Say what is wrong and what to do, on standard error."""
+    errors.print(Text("error: ", style="bold red").append(Text(error.message, style="default")))
+    if error.hint:
+        errors.print(Text(f"  {error.hint}", style="dim"))

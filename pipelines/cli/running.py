@@ -1,0 +1,138 @@
+"""Run jobs of the code location in this process, with progress, into the instance that the UI shows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from resources.instance import enter_instance
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+@dataclass
+class RunSummary:
+    """What a run did, for a person and for a script."""
+
+    run_id: str
+    success: bool
+    rows_written: int = 0
+    materialized: list[str] = field(default_factory=list[str])
+    checks_passed: int = 0
+    checks_failed: list[str] = field(default_factory=list[str])
+    failures: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@contextmanager
+def platform(settings: Settings, progress: Callable[[str], None] | None = None) -> Generator[None]:
+    """The embedded servers that the settings need, running for the block, and Dagster's instance entered."""
+    with settings.embedded_servers(progress):
+        enter_instance(settings)
+        yield
+
+
+def run_job(
+    name: str,
+    *,
+    tags: dict[str, str],
+    keys: Iterable[Any] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> RunSummary:
+    """Execute a job of the code location here and now.
+
+    Args:
+        name: the job.
+        tags: of the run, e.g. the months.
+        keys: asset keys to restrict it to.
+        progress: called with (what ended, how many ended, how many in all) after each step.
+    """
+    import dagster as dg
+
+    from pipelines.definitions import defs
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    job = defs.resolve_job_def(name)
+    run_id = str(uuid.uuid4())
+    with dg.DagsterInstance.get() as instance, _watching(instance, run_id, progress):
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            tags={**tags, "drivetrain/by": "command line"},
+            asset_selection=list(keys) if keys is not None else None,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    return _summary(result)
+
+
+@contextmanager
+def _watching(
+    instance: dg.DagsterInstance, run_id: str, tell: Callable[[str, int, int], None] | None
+) -> Generator[None]:
+    """Report the run's progress twice a second from what the instance records, while the block runs."""
+    if tell is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            steps = instance.get_run_step_stats(run_id)
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.execution_plan_snapshot_id is None:
+                continue
+            plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+            done = sum(step.status is not None and step.status.value in ("SUCCESS", "FAILURE") for step in steps)
+            active = [step.step_key for step in steps if step.status is not None and step.status.value == "IN_PROGRESS"]
+            doing = active[0].replace("__", ".", 1) if active else "starting"
+            tell(doing, done, len(plan.step_keys_to_execute))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _summary(result: dg.ExecuteInProcessResult) -> RunSummary:
+    summary = RunSummary(result.run_id, result.success)
+    seen: set[str] = set()
+    for event in result.all_events:
+        match event.event_type_value:
+            case "ASSET_MATERIALIZATION":
+                materialization = event.step_materialization_data.materialization
+                key = materialization.asset_key.to_user_string()
+                if key not in seen:
+                    seen.add(key)
+                    summary.materialized.append(key)
+                    rows = materialization.metadata.get("rows_written")
+                    summary.rows_written += int(str(rows.value)) if rows is not None else 0
+            case "ASSET_CHECK_EVALUATION":
+                check = event.asset_check_evaluation_data
+                if check.passed:
+                    summary.checks_passed += 1
+                else:
+                    summary.checks_failed.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
+            case "STEP_FAILURE":
+                failure = event.step_failure_data
+                said = failure.user_failure_data.description if failure.user_failure_data else None
+                summary.failures[event.step_key or ""] = said or _last_cause(failure.error)
+            case _:
+                pass
+    return summary
+
+
+def _last_cause(error: Any) -> str:
+    """The innermost error's own words, without its stack."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "failed"

@@ -1,0 +1,100 @@
+"""``drivetrain ingest`` and ``drivetrain build``: the same runs that schedules start, from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.output import console, show_json
+from pipelines.cli.running import RunSummary, platform, run_job
+from resources.settings import Settings
+from warehouse.errors import ConfigurationError
+
+_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
+
+
+def ingest(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="What to ingest: `system` or `system.table`; everything if left out.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="First month (YYYY-MM) of tables ingested by month; all history if left out.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Last month (YYYY-MM); the current one if left out.")] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Bring the raw tables up to their sources, and prove that both sides agree.
+
+    All tables of a system are read under one snapshot. Nothing is loaded twice: what agrees already is left alone.
+
+    Examples: `drivetrain ingest`, `drivetrain ingest logistics`, `drivetrain ingest shop.orders --since 2026-10`
+    """
+    from assets import keys
+    from assets.ingestion import history_starts
+    from pipelines.jobs import EVERYTHING, month_tags
+
+    settings = Settings.load()
+    catalog = settings.catalog()
+    wanted = []
+    for text in tables or list(catalog.systems):
+        system, dot, table = text.partition(".")
+        if system not in catalog.systems:
+            raise ConfigurationError(
+                f"no system {system!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}"
+            )
+        if dot and table not in catalog.systems[system].tables:
+            known = ", ".join(catalog.systems[system].tables)
+            raise ConfigurationError(f"no table {table!r} in system {system}", hint=f"There are: {known}")
+        wanted += [keys.raw(system, name) for name in ([table] if dot else catalog.systems[system].tables)]
+    today = dt.datetime.now(dt.UTC).date()
+    first = _month(since) if since else history_starts(catalog)
+    last = _month(until) if until else today.replace(day=1)
+    if not history_starts(catalog) <= first <= last <= today.replace(day=1):
+        raise ConfigurationError(
+            f"months {first:%Y-%m} to {last:%Y-%m} are no range within {history_starts(catalog):%Y-%m} and {today:%Y-%m}"
+        )
+    with console.status("Ingesting …") as spinner, platform(settings, spinner.update):
+        summary = run_job(EVERYTHING, tags=month_tags(first, last), keys=wanted)
+    _finish(summary, json)
+
+
+def build(json: Annotated[bool, _JSON] = False) -> None:
+    """Build and test every dbt model from what the raw tables hold now."""
+    from pipelines.jobs import MODELS
+
+    settings = Settings.load()
+    with console.status("Building …") as spinner, platform(settings, spinner.update):
+        summary = run_job(MODELS, tags={})
+    _finish(summary, json)
+
+
+def _month(text: str) -> dt.date:
+    try:
+        return dt.datetime.strptime(text, "%Y-%m").date()
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is no month", hint="Write it as YYYY-MM, for example 2026-10.") from None
+
+
+def _finish(summary: RunSummary, json: bool) -> None:
+    if json:
+        show_json(dataclasses.asdict(summary))
+    else:
+        show(summary)
+    if not summary.success:
+        raise typer.Exit(1)
+
+
+def show(summary: RunSummary) -> None:
+    """Print what a run did."""
+    verdict = "[green]done[/]" if summary.success else "[red]failed[/]"
+    console.print(
+        f"{verdict}: {len(summary.materialized)} assets, {summary.rows_written:,} rows written, "
+        f"{summary.checks_passed} checks passed, {len(summary.checks_failed)} failed  [dim](run {summary.run_id[:8]})[/]"
+    )
+    for check in summary.checks_failed:
+        console.print(f"  [red]check failed[/] {check}", markup=True)
+    for step, reason in summary.failures.items():
+        console.print(f"  [red]{step}[/]:", reason, markup=True)

@@ -1,0 +1,72 @@
+"""``drivetrain servers``: the embedded PostgreSQL servers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.cli.output import console, show_json
+from resources.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Start, stop and look at the embedded servers: operational, its replica, and the warehouse. "
+    "Not needed where DRIVETRAIN_…_DSN name servers of your own.",
+)
+
+
+@app.command()
+def up() -> None:
+    """Start the servers (made on first use) and leave them running until `servers down`."""
+    servers = Settings.load().servers()
+    with console.status("Starting servers …") as progress:
+        servers.up(owned=False, progress=progress.update)
+    _table(servers.status())
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers; their data stay."""
+    Settings.load().servers().down()
+    console.print("Stopped. The data stay; `drivetrain servers up` starts them again.")
+
+
+@app.command()
+def status(json: Annotated[bool, typer.Option("--json", help="For scripts; holds passwords.")] = False) -> None:
+    """Where the servers are. `--json` prints usable connection strings, passwords included."""
+    state = Settings.load().servers().status()
+    if json:
+        show_json(state)
+    else:
+        _table(state)
+
+
+@app.command()
+def destroy(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop the servers and remove them with all their data."""
+    settings = Settings.load()
+    if not yes:
+        typer.confirm(f"Remove the embedded servers of {settings.home} with all their data?", abort=True)
+    settings.servers().destroy()
+    console.print("Removed.")
+
+
+def _table(state: dict[str, dict[str, dict[str, object]]]) -> None:
+    table = Table("server", "running", "address", "databases", "data", box=None, header_style="bold")
+    notes: set[str] = set()
+    for name, server in state["servers"].items():
+        databases = server.get("databases")
+        table.add_row(
+            name,
+            "[green]yes[/]" if server["running"] else "[yellow]no[/]",
+            f"{server['host']}:{server['port']}",
+            ", ".join(databases) if isinstance(databases, dict) else "",
+            str(server["data_directory"]),
+        )
+        if server.get("location_note"):
+            notes.add(str(server["location_note"]))
+    console.print(table)
+    for note in sorted(notes):
+        console.print(f"[dim]{note}[/]")

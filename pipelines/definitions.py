@@ -1,0 +1,50 @@
+"""The one composition root: catalog in, Dagster definitions out. ``workspace.yaml`` names this module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from assets.ingestion import ingestion_assets
+from assets.models import model_assets
+from pipelines.jobs import refresh_jobs, single_jobs
+from resources.alerts import Alerts
+from resources.databases import SourceSnapshots, Warehouse
+from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
+from resources.settings import Settings
+from sensors.failures import failed_runs
+from warehouse.catalog import Catalog
+
+
+def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
+    """All definitions for a catalog and a parsed dbt project.
+
+    Args:
+        catalog: the policies.
+        manifest: path of dbt's ``manifest.json``.
+    """
+    return dg.Definitions(
+        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog)],
+        jobs=single_jobs(catalog),
+        schedules=refresh_jobs(catalog),
+        sensors=[failed_runs],
+        resources={
+            "snapshots": SourceSnapshots(),
+            "destination": Warehouse(),
+            "alerts": Alerts(),
+            "dbt": DbtCliResource(project_dir=str(DBT_PROJECT), dbt_executable=str(DBT_EXECUTABLE)),
+        },
+        # One process per run: starting a process for every step costs more than most steps do.
+        executor=dg.in_process_executor,
+    )
+
+
+def load_definitions() -> dg.Definitions:
+    """Definitions of the catalog and project that the settings name."""
+    settings = Settings.load()
+    return build_definitions(settings.catalog(), ensure_manifest(settings))
+
+
+defs = load_definitions()

@@ -1,0 +1,93 @@
+"""Jobs and schedules, derived from the catalog and from the cadence tag of each dbt model."""
+
+import datetime as dt
+
+from typing import Any
+
+import dagster as dg
+
+from assets.ingestion import history_starts
+from warehouse.catalog import Catalog
+
+#: Cron (UTC) and months looked at before the current one; None is all history. The minutes keep the schedules out of
+#: each other's way and of the 02:00 backup. The daily run proves every month again, so that a row of any age is found.
+_CADENCES: dict[str, tuple[str, int | None]] = {
+    "hourly": ("5 * * * *", 1),
+    "six_hourly": ("25 */6 * * *", 1),
+    "daily": ("45 3 * * *", None),
+}
+
+# The tags by which Dagster selects a range of partitions for one run.
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+EVERYTHING = "daily"
+MODELS = "models"
+
+
+def month_tags(first: dt.date, last: dt.date) -> dict[str, str]:
+    """Run tags that select months (first days) for the tables that are ingested by month."""
+    return {_RANGE_START: f"{first:%Y-%m-%d}", _RANGE_END: f"{last:%Y-%m-%d}"}
+
+
+def recent_months(catalog: Catalog, today: dt.date, back: int | None) -> tuple[dt.date, dt.date]:
+    """The current month and ``back`` months before it, or all history where ``back`` is None."""
+    last, start = today.replace(day=1), history_starts(catalog)
+    if back is None:
+        return start, last
+    index = last.year * 12 + last.month - 1 - back
+    return max(start, dt.date(index // 12, index % 12 + 1, 1)), last
+
+
+def refresh_jobs(catalog: Catalog) -> list[dg.ScheduleDefinition]:
+    """One scheduled job per cadence: the models tagged so, and all that they are made from.
+
+    The daily one covers every raw table and every model.
+    """
+    return [_refresh(catalog, cadence, cron, back) for cadence, (cron, back) in _CADENCES.items()]
+
+
+def single_jobs(catalog: Catalog) -> list[Any]:
+    """Jobs for launching by hand: one per system that ingests its tables, and one that builds all models."""
+    raw = dg.AssetSelection.key_prefixes(*([system.raw_schema] for system in catalog.systems.values()))
+    models = dg.define_asset_job(
+        MODELS, selection=dg.AssetSelection.all() - raw, description="Build and test every dbt model."
+    )
+    return [models] + [
+        dg.define_asset_job(
+            f"ingest_{name}",
+            selection=dg.AssetSelection.key_prefixes([system.raw_schema]),
+            description=f"Ingest every table of {system.title}, under one snapshot.",
+        )
+        for name, system in catalog.systems.items()
+    ]
+
+
+def _refresh(catalog: Catalog, cadence: str, cron: str, back: int | None) -> dg.ScheduleDefinition:
+    selection = (
+        dg.AssetSelection.all()
+        if cadence == EVERYTHING
+        else dg.AssetSelection.tag(cadence, "", include_sources=False).upstream()
+    )
+    job = dg.define_asset_job(
+        cadence,
+        selection=selection,
+        description=(
+            "Every raw table, all its months, and every model."
+            if cadence == EVERYTHING
+            else f"Models refreshed {cadence.replace('_', '-')} and the raw tables that they are made from."
+        ),
+    )
+
+    @dg.schedule(
+        name=f"{cadence}_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description=f"Refreshes what is due {cadence.replace('_', '-')}: current month"
+        + (f" and {back} before." if back is not None else ", and proves all history."),
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        moment = context.scheduled_execution_time.astimezone(dt.UTC)
+        return dg.RunRequest(run_key=moment.isoformat(), tags=month_tags(*recent_months(catalog, moment.date(), back)))
+
+    return schedule

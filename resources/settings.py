@@ -1,0 +1,163 @@
+"""Settings from the environment or a ``.env`` file, and where each database is.
+
+Precedence: the process environment, then ``.env`` in the working directory, then the default. A setting that is not
+given for a database falls back to the embedded servers of ``DRIVETRAIN_HOME``, if they were ever started.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from demo.servers import SYSTEMS, Servers
+from warehouse.catalog import Catalog, load_catalog
+from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.postgres.sessions import Dsn
+
+#: The folder that holds ``workspace.yaml`` and ``dbt_project/``.
+PROJECT = Path(__file__).resolve().parent.parent
+
+#: Every setting that is read, and what it is for; ``<SYSTEM>`` is a catalog system's name in capitals.
+KNOWN = {
+    "DRIVETRAIN_HOME": "directory of the embedded servers, Dagster's files and logs (default .drivetrain)",
+    "DRIVETRAIN_CATALOG": "directory of catalog files, in place of the five that come with the project",
+    "DRIVETRAIN_WAREHOUSE_DSN": "the warehouse database",
+    "DRIVETRAIN_DAGSTER_DSN": "the database of Dagster's own storage",
+    "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
+    "DRIVETRAIN_<SYSTEM>_REPLICA_DSN": "its replica, which ingestion prefers",
+    "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
+    "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
+    "DRIVETRAIN_REAL_DATA": "folder of the real data set that the demo is filled from",
+    "DRIVETRAIN_ALERT_WEBHOOK": "address that alerts are posted to as JSON",
+    "DRIVETRAIN_ALERT_EMAIL": "address that alerts are mailed to",
+    "DRIVETRAIN_SMTP_HOST": "mail server for alerts, host or host:port",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, read once. Values may be secret: the mapping shows in no repr."""
+
+    values: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+        """Read the environment and ``.env``."""
+        file = env_file or Path.cwd() / ".env"
+        from_file = {name: value for name, value in dotenv_values(file).items() if value} if file.is_file() else {}
+        given = {name: value for name, value in (environment or os.environ).items() if value}
+        return cls({name: value for name, value in {**from_file, **given}.items() if name.startswith("DRIVETRAIN_")})
+
+    def get(self, name: str) -> str | None:
+        """A setting, or None."""
+        return self.values.get(f"DRIVETRAIN_{name}")
+
+    @property
+    def home(self) -> Path:
+        """The data directory."""
+        given = self.get("HOME")
+        return Path(given).expanduser().absolute() if given else PROJECT / ".drivetrain"
+
+    @property
+    def real_data(self) -> Path | None:
+        """The real data set's folder: as set, or ``../shared/real`` beside the project where it exists."""
+        given = self.get("REAL_DATA")
+        if given:
+            folder = Path(given).expanduser().absolute()
+            if not folder.is_dir():
+                raise ConfigurationError(f"DRIVETRAIN_REAL_DATA: {folder} is no folder", hint="Unset it, or mend it.")
+            return folder
+        beside = PROJECT.parent / "shared" / "real"
+        return beside if beside.is_dir() else None
+
+    @property
+    def lake_url(self) -> str:
+        """Root of the cold tier."""
+        return self.get("LAKE_URL") or (self.home / "lake").as_uri()
+
+    @property
+    def objects_url(self) -> str:
+        """Root of the object buckets."""
+        return self.get("OBJECTS_URL") or (self.home / "objects").as_uri()
+
+    def catalog(self) -> Catalog:
+        """The catalog in force.
+
+        Raises:
+            CatalogError, ConfigurationError: it cannot be read.
+        """
+        given = self.get("CATALOG")
+        if given and not Path(given).expanduser().is_dir():
+            raise ConfigurationError(
+                f"DRIVETRAIN_CATALOG: {given} is no folder", hint="Name a directory of YAML files."
+            )
+        return load_catalog(Path(given).expanduser() if given else None)
+
+    def servers(self) -> Servers:
+        """The embedded servers of this home (running or not)."""
+        return Servers(self.home)
+
+    def embedded(self) -> set[str]:
+        """Which embedded servers this configuration still needs; empty once every DSN is given."""
+        catalog = self.catalog()
+        local = {s for s in catalog.systems if s in SYSTEMS and self.get(f"{s.upper()}_DSN") is None}
+        needs_warehouse = self.get("WAREHOUSE_DSN") is None or self.get("DAGSTER_DSN") is None
+        return ({"operational", "replica"} if local else set()) | ({"warehouse"} if needs_warehouse else set())
+
+    @contextmanager
+    def embedded_servers(self, progress: Callable[[str], None] | None = None) -> Generator[None]:
+        """The embedded servers up for the block, where this configuration needs any; what was started is stopped."""
+        if self.embedded():
+            with self.servers().running(progress):
+                yield
+        else:
+            yield
+
+    def primary(self, system: str) -> Dsn:
+        """A system's operational database.
+
+        Raises:
+            ConfigurationError: no DSN is set, and no embedded server has the system.
+        """
+        name = f"DRIVETRAIN_{system.upper()}_DSN"
+        return self._dsn(name, (lambda: self.servers().system_dsn(system)) if system in SYSTEMS else None)
+
+    def replica(self, system: str) -> Dsn | None:
+        """A system's replica, where one is declared. The embedded replica serves the embedded primary only."""
+        name = f"DRIVETRAIN_{system.upper()}_REPLICA_DSN"
+        if name in self.values:
+            return Dsn(self.values[name], name)
+        if f"DRIVETRAIN_{system.upper()}_DSN" in self.values or system not in SYSTEMS:
+            return None
+        return self._dsn(name, lambda: self.servers().replica_dsn(system))
+
+    def warehouse(self) -> Dsn:
+        """The warehouse database."""
+        return self._dsn("DRIVETRAIN_WAREHOUSE_DSN", lambda: self.servers().warehouse_dsn())
+
+    def dagster(self) -> Dsn:
+        """The database of Dagster's own storage."""
+        return self._dsn("DRIVETRAIN_DAGSTER_DSN", lambda: self.servers().dagster_dsn())
+
+    def _dsn(self, name: str, embedded: Callable[[], str] | None) -> Dsn:
+        if name in self.values:
+            return Dsn(self.values[name], name)
+        if embedded is not None:
+            try:
+                return Dsn(
+                    str(embedded()), f"{name.removeprefix('DRIVETRAIN_').removesuffix('_DSN').lower()} (embedded)"
+                )
+            except DrivetrainError as error:
+                raise ConfigurationError(
+                    f"{name} is not set, and there is no embedded server to fall back on",
+                    hint="Set it in the environment or .env, or run `drivetrain servers up`.",
+                ) from error
+        raise ConfigurationError(
+            f"{name} is not set",
+            hint=f"Set it in the environment or .env: {name}=postgresql://user:password@host/database",
+        )
