@@ -1,11 +1,11 @@
-"""The files of the dbt project that follow from the catalog: sources, staging models, and what is said of them.
+"""The files of the dbt project that follow from the catalog: sources, staging models, and their descriptions.
 
-What belongs here: turning a ``Catalog`` into text, and putting that text where dbt looks for it. What does not:
-marts and intermediate models (written by hand in ``dbt_project``), and anything that asks a database.
+What belongs here: turning a ``Catalog`` into text, and putting that text where dbt looks for it. What does
+not: marts and intermediate models (written by hand in ``dbt_project``), and anything that asks a database.
 
-A staging model names every column of its policy but the credentials, so that a column which nobody declared never
-shows up in the warehouse's readable schemas, and no password hash leaves the raw schema. A table that holds nothing
-but credentials has no staging model.
+A staging model names every column of its policy but the credentials, so that a column which nobody declared
+never shows up in the schemas that people read, and no password hash leaves the raw schema. A table that holds
+nothing but credentials has no staging model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 
 import yaml
 
+from warehouse.catalog.base import IDENTIFIER, MAX_IDENTIFIER
 from warehouse.catalog.model import Catalog, Column, System, Table
+from warehouse.errors import CatalogError
 
 STAGING = "models/staging"
 _MARK = "rendered by `drivetrain catalog render`; not edited by hand"
@@ -24,15 +26,19 @@ _YAML_MARK, _SQL_MARK = f"# {_MARK}", f"-- {_MARK}"
 _WIDTH = 110
 
 #: Words that PostgreSQL does not take as a bare column or table name (appendix C of its manual: "reserved").
-RESERVED = frozenset(
-    "all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation"
-    " column concurrently constraint create cross current_catalog current_date current_role current_schema"
-    " current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for"
-    " foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral"
-    " leading left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps"
-    " placing primary references returning right select session_user similar some symmetric system_user table"
-    " tablesample then to trailing true union unique user using variadic verbose when where window with".split()
-)
+RESERVED = {
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization",
+    "binary", "both", "case", "cast", "check", "collate", "collation", "column", "concurrently",
+    "constraint", "create", "cross", "current_catalog", "current_date", "current_role", "current_schema",
+    "current_time", "current_timestamp", "current_user", "default", "deferrable", "desc", "distinct",
+    "do", "else", "end", "except", "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant",
+    "group", "having", "ilike", "in", "initially", "inner", "intersect", "into", "is", "isnull", "join",
+    "lateral", "leading", "left", "like", "limit", "localtime", "localtimestamp", "natural", "not",
+    "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps", "placing", "primary",
+    "references", "returning", "right", "select", "session_user", "similar", "some", "symmetric",
+    "system_user", "table", "tablesample", "then", "to", "trailing", "true", "union", "unique", "user",
+    "using", "variadic", "verbose", "when", "where", "window", "with",
+}  # fmt: skip
 
 
 def render_dbt(catalog: Catalog) -> dict[str, str]:
@@ -40,7 +46,11 @@ def render_dbt(catalog: Catalog) -> dict[str, str]:
 
     Returns:
         Content by path relative to the dbt project; the same catalog always gives the same text.
+
+    Raises:
+        CatalogError: names of a system and a table make no name for a staging model.
     """
+    _refuse_bad_names(catalog)
     files: dict[str, str] = {}
     for name, system in sorted(catalog.systems.items()):
         folder = f"{STAGING}/{name}"
@@ -55,8 +65,8 @@ def render_dbt(catalog: Catalog) -> dict[str, str]:
 def write_dbt(catalog: Catalog, dbt_project: Path) -> list[str]:
     """Make the rendered files of a dbt project those of the catalog.
 
-    A file below ``models/staging`` that carries the mark of a rendered file and is rendered no longer is removed;
-    a file without the mark is nobody's business here.
+    A file below ``models/staging`` that carries the mark of a rendered file and is rendered no longer is
+    removed; a file without the mark is nobody's business here.
 
     Returns:
         The paths that were written or removed, relative to the dbt project, in order.
@@ -91,6 +101,26 @@ def model_name(system: str, table: str) -> str:
     return f"stg_{system}__{table}"
 
 
+def _refuse_bad_names(catalog: Catalog) -> None:
+    """A view's name has at most 63 characters, and dbt wants each model's name once in the whole project."""
+    owners: dict[str, list[str]] = {}
+    for name, system in catalog.systems.items():
+        for table in system.tables:
+            owners.setdefault(model_name(name, table), []).append(f"{name}.yaml: {table}")
+    problems = [
+        f"{tables[0]}: its staging model {model!r} would be longer than {MAX_IDENTIFIER} characters"
+        for model, tables in owners.items()
+        if len(model) > MAX_IDENTIFIER
+    ]
+    problems += [
+        f"{' and '.join(tables)}: both would have the staging model {model!r}"
+        for model, tables in owners.items()
+        if len(tables) > 1
+    ]
+    if problems:
+        raise CatalogError(problems, hint="Give the table a shorter or other name, and say its own under `source`.")
+
+
 def _staged_columns(table: Table) -> dict[str, Column]:
     return {name: column for name, column in table.columns.items() if column.personal != "credential"}
 
@@ -113,8 +143,13 @@ select * from renamed
 
 
 def quoted(name: str) -> str:
-    """A column name as SQL takes it: quoted where it is a reserved word."""
-    return f'"{name}"' if name in RESERVED else name
+    """A column name as SQL takes it: in quotes where it is reserved or has other than lower-case letters."""
+    return f'"{name}"' if needs_quotes(name) else name
+
+
+def needs_quotes(name: str) -> bool:
+    """Whether PostgreSQL reads the bare name as something else."""
+    return name in RESERVED or IDENTIFIER.fullmatch(name) is None
 
 
 def _sources(system: System) -> dict[str, Any]:
@@ -135,14 +170,15 @@ def _sources(system: System) -> dict[str, Any]:
 
 
 def _source_table(name: str, table: Table) -> dict[str, Any]:
-    # dbt's data tests are not made of ``quality``: its checks run on the raw tables in plain SQL (see docs).
-    meta: dict[str, Any] = {"key": list(table.key), "erasure": table.erasure.action, "retention": _retention(table)}
+    # ``quality`` makes no dbt tests here: its checks run on the raw tables in plain SQL, without dbt.
+    meta: dict[str, Any] = {
+        "key": list(table.key),
+        "erasure": table.erasure.action,
+        "retention": _retention(table),
+    }
     if table.time is not None:
         meta["time"] = table.time
-    entry: dict[str, Any] = {"name": name, "description": _text(table.description), "config": {"meta": meta}}
-    if name in RESERVED:
-        entry["quoting"] = {"identifier": True}
-    return entry
+    return {"name": name, "description": _text(table.description), "config": {"meta": meta}}
 
 
 def _retention(table: Table) -> str:
@@ -171,7 +207,7 @@ def _model(system: System, name: str, table: Table) -> dict[str, Any]:
 
 def _column(name: str, column: Column) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name}
-    if name in RESERVED:
+    if needs_quotes(name):
         entry["quote"] = True
     if column.description:
         entry["description"] = _text(column.description)
@@ -185,17 +221,8 @@ def _text(text: str) -> str:
     return " ".join(text.split()).replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
 
 
-class _Dumper(yaml.SafeDumper):
-    """Lists are indented below their key, as people write them."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, indentless=False)
-
-
 def _yaml(document: Mapping[str, Any]) -> str:
-    body = yaml.dump(
-        dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
-    )
+    body = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=_WIDTH)
     return f"{_YAML_MARK}\n{body}"
 
 

@@ -1,0 +1,4 @@
+{# Schemas are named exactly `staging`, `intermediate` and `marts`, without the target's schema before them. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ (custom_schema_name or target.schema) | trim }}
+{%- endmacro %}

@@ -1,0 +1,36 @@
+{#
+  Views are replaced in place. dbt's own materialisation makes a second view, swaps the names and drops the old view with
+  CASCADE, and with it every view that another model or the `masked` schema built on it. Here only a view whose columns
+  went away or changed their type is dropped and made anew: PostgreSQL refuses to replace it (42P16).
+#}
+{% materialization view, adapter='postgres' %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set target = this.incorporate(type='view') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {% if existing is not none and not existing.is_view %}
+        {{ drop_relation_if_exists(existing) }}
+    {% endif %}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% call statement('main') %}
+        do $replace_view$
+        begin
+            create or replace view {{ target }} as
+            {{ sql }};
+        exception when invalid_table_definition then
+            drop view {{ target }} cascade;
+            create view {{ target }} as
+            {{ sql }};
+        end
+        $replace_view$
+    {% endcall %}
+
+    {% do apply_grants(target, config.get('grants'), should_revoke=should_revoke(existing, full_refresh_mode=False)) %}
+    {% do persist_docs(target, model) %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({'relations': [target]}) }}
+{% endmaterialization %}

@@ -1,0 +1,24 @@
+-- rendered by `drivetrain catalog render`; not edited by hand
+with source as (
+    select * from {{ source('raw_bikenode', 'bike_maintenance') }}
+),
+
+renamed as (
+    select
+        id,
+        bike_id,
+        performed_on,
+        task,
+        notes,
+        workshop,
+        parts,
+        cost,
+        currency,
+        odometer_m,
+        labour,
+        created_at,
+        updated_at
+    from source
+)
+
+select * from renamed
