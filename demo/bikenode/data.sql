@@ -49,7 +49,7 @@ ANALYZE homes;
 
 -- Six users in seven have entered a bike; the first of user i has id i.
 CREATE FUNCTION pg_temp.has_bike(user_id bigint) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT pg_temp.u('user.has_bike', user_id) >= 0.14 $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT user_id <= 3 OR pg_temp.u('user.has_bike', user_id) >= 0.14 $$;
 
 -- ---------------------------------------------------------------------------------------------- users and bikes
 
