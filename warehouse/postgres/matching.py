@@ -1,0 +1,42 @@
+"""When two types are the same: a declared and a live one, or those of two columns that reference one another.
+
+What does not belong here: how a type travels (``carriage``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from warehouse.catalog.types import normalise_type, unqualified
+from warehouse.postgres.introspection import LiveColumn
+
+#: Types whose values compare with one another without a cast.
+_ALIKE = (
+    {"smallint", "integer", "bigint", "numeric", "oid"},
+    {"text", "character varying", "character", "bpchar", "citext", "name"},
+    {"date", "timestamp without time zone", "timestamp with time zone"},
+)
+_ARGUMENTS = re.compile(r"\(.*?\)")
+
+
+def same_type(declared: str, column: LiveColumn) -> bool:
+    """Whether a declared type is the column's: its own or, of a domain, the type that it rests on.
+
+    A schema counts only where both sides name one, because the database leaves it out as its search_path allows.
+    """
+    for spelling in (column.type.name, column.type.carrier):
+        actual = normalise_type(spelling)
+        bare = unqualified(actual)
+        if declared in (actual, bare) or (bare == actual and unqualified(declared) == bare):
+            return True
+    return False
+
+
+def alike(one: LiveColumn, other: LiveColumn) -> bool:
+    """Whether two columns can reference one another: the same type, or types that compare without a cast."""
+    if one.type.carrier == other.type.carrier:
+        return True
+    first, second = (_ARGUMENTS.sub("", column.type.carrier) for column in (one, other))
+    citext = [column.type.type_name == "citext" and not column.type.array for column in (one, other)]
+    first, second = ("citext" if citext[0] else first), ("citext" if citext[1] else second)
+    return first == second or any(first in family and second in family for family in _ALIKE)
