@@ -51,7 +51,7 @@ WHERE at IS NOT NULL AND at <= pg_temp.clock();
 INSERT INTO withdrawal_requests (id, rider_id, amount, status, account_holder, account_number, ifsc, utr, failure_reason,
     requested_at, processed_at, created_at, updated_at)
 SELECT i, riders.id,
-    round((100 * power(80, pg_temp.u('withdrawals.amount', i)))::numeric, 0),
+    round((50 * power(20, pg_temp.u('withdrawals.amount', i)))::numeric, 0),
     status, riders.name,
     pg_temp.between('withdrawals.account', riders.id, 10000000000, 99999999999)::text,
     pg_temp.pick('withdrawals.bank', riders.id, ARRAY['HDFC0000','ICIC0000','SBIN0000','PUNB0000'])
