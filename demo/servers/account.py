@@ -85,7 +85,13 @@ class Account:
         if not self.switched:
             return True
         script = 'for folder in "$@"; do cd -- "$folder" || exit 1; done'
-        return self.run(["/bin/sh", "-c", script, "sh", *folders], cwd=Path("/")).returncode == 0
+        try:
+            return self.run(["/bin/sh", "-c", script, "sh", *folders], cwd=Path("/")).returncode == 0
+        except OSError as error:
+            raise DemoError(
+                f"PostgreSQL refuses to run as root, and root cannot become {self.name} here: {error}",
+                hint="Run the command as an ordinary user, or allow this container to change its user id.",
+            ) from error
 
     def give(self, path: Path) -> None:
         """Make the account the owner of a file or folder that we have just made."""

@@ -34,6 +34,7 @@ ATTEMPTS = 8
 PORTS = range(20000, 30000)
 """Below the ports that systems hand out to clients, so that a stopped server's port is rarely taken."""
 NEEDED_BYTES = 600 * 1024 * 1024
+FULL_BYTES = 150 * 1024 * 1024
 
 CLEAR_LOG_ERRORS = ("could not bind", "Address already in use")
 ORPHAN_LOG_ERRORS = ("lock file", "pre-existing shared memory", "shared memory block")
@@ -152,7 +153,9 @@ class Cluster:
         answer = self.account.run([self.binaries.program(name), *arguments], self.directory, environment)
         if answer.returncode != 0:
             said = (answer.stderr or answer.stdout).strip()
-            raise DemoError(f"{name} failed for the server {self.name}:\n{_last_lines(said)}", hint=_hint(said))
+            raise DemoError(
+                f"{name} failed for the server {self.name}:\n{_last_lines(said)}", hint=_hint(said, self.directory)
+            )
 
     # --- the running server ---------------------------------------------------------------------------------
 
@@ -192,7 +195,7 @@ class Cluster:
                 break
         raise DemoError(
             f"The server {self.name} does not start. The end of {self.log_file}:\n{_last_lines(said)}",
-            hint=_hint(said),
+            hint=_hint(said, self.directory),
         )
 
     def _try_to_start(self, owned: bool) -> str:
@@ -285,8 +288,8 @@ def _last_lines(text: str, count: int = 15) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines()[-count:])
 
 
-def _hint(said: str) -> str:
-    if "No space left" in said or "Disk quota" in said:
+def _hint(said: str, directory: Path) -> str:
+    if "No space left" in said or "Disk quota" in said or shutil.disk_usage(directory).free < FULL_BYTES:
         return "The disk is full: free some space, then run the same command again."
     if "Too many open files" in said or "could not create shared memory" in said or "Cannot allocate" in said:
         return "The machine is short of memory or handles: end other programs, then run the same command again."
