@@ -1,8 +1,8 @@
 -- bikenode: a cycling application. Services: users, rides, bikes, social, marketplace, analytics.
 --
--- What belongs here: the tables, types, constraints, indexes and roles of the operational database, as its own
--- engineers keep them. What does not: rows (data.sql), monthly partitions (made by the runner, because history
--- ends today) and what a column means to an analyst (the catalog).
+-- What belongs here: the tables, types, constraints and indexes of the operational database, as its own engineers
+-- keep them. What does not: rows (data.sql), monthly partitions (made there too, because history ends today), the
+-- application's role bikenode_app (made by the runner) and what a column means to an analyst (the catalog).
 --
 -- Ids are "BY DEFAULT" identities so that a restore or a generator can bring its own.
 
@@ -380,18 +380,3 @@ CREATE TABLE access_logs (
 CREATE INDEX access_logs_user_idx ON access_logs (user_id, logged_at DESC) WHERE user_id IS NOT NULL;
 CREATE INDEX access_logs_errors_idx ON access_logs (logged_at) WHERE status >= 500;
 CREATE INDEX access_logs_logged_at_idx ON access_logs USING brin (logged_at);
-
--- ---------------------------------------------------------------------------------------------- the application
-
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bikenode_app') THEN
-        CREATE ROLE bikenode_app NOLOGIN;
-    END IF;
-END $$;
-GRANT USAGE ON SCHEMA public TO bikenode_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO bikenode_app;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO bikenode_app;
--- Log lines and financial records are written, never rewritten or removed, by the application.
-REVOKE UPDATE, DELETE ON access_logs FROM bikenode_app;
-REVOKE DELETE ON transactions FROM bikenode_app;

@@ -1,8 +1,9 @@
 -- throttlecove: a motorcycle community: riders, machines and their upkeep, groups, events, rides, live tracking.
 --
--- What belongs here: the tables, types, constraints, indexes, row-level security and roles of the operational
--- database, as its own engineers keep them. What does not: rows (data.sql), monthly partitions (made by the
--- runner, because history ends today) and what a column means to an analyst (the catalog).
+-- What belongs here: the tables, types, constraints, indexes and row-level security of the operational database,
+-- as its own engineers keep them. What does not: rows (data.sql), monthly partitions (made there too, because history
+-- ends today), the application's role throttlecove_app (made by the runner) and what a column means to an analyst
+-- (the catalog).
 
 CREATE DOMAIN email_address AS text CHECK (VALUE ~ '^[^@[:space:]]+@[^@[:space:]]+[.][a-z]{2,}$');
 CREATE DOMAIN odometer_km AS integer CHECK (VALUE BETWEEN 0 AND 2000000);
@@ -387,22 +388,3 @@ CREATE INDEX notifications_unread_idx ON notifications (user_id, created_at DESC
 CREATE INDEX notifications_user_idx ON notifications (user_id);
 CREATE INDEX notifications_actor_idx ON notifications (actor_id) WHERE actor_id IS NOT NULL;
 CREATE INDEX notifications_updated_at_idx ON notifications (updated_at);
-
--- ---------------------------------------------------------------------------------------------- the application
-
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'throttlecove_app') THEN
-        CREATE ROLE throttlecove_app NOLOGIN;
-    END IF;
-END $$;
-GRANT USAGE ON SCHEMA public TO throttlecove_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO throttlecove_app;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO throttlecove_app;
--- Rows of a partitioned table are reached through the parent only: a direct grant on a partition would bypass
--- whatever policy the parent carries.
-REVOKE ALL ON group_messages_p0, group_messages_p1, group_messages_p2, group_messages_p3, group_messages_p4,
-    group_messages_p5, group_messages_p6, group_messages_p7, group_messages_p8, group_messages_p9
-    FROM throttlecove_app;
--- Messages are withdrawn and groups archived.
-REVOKE DELETE ON group_messages, groups FROM throttlecove_app;
