@@ -1,0 +1,190 @@
+"""What four marts must say, computed in plain Python from the rows of the operational tables.
+
+What belongs here: the definitions of the metrics, written a second time and in another way than in dbt: one pass over
+the rows of one table at a time, exact fractions, no SQL. What does not: where the rows come from (``rows_of`` is the
+caller's), and how the marts are read.
+
+Two ways lead to the same figures only if both are right, or wrong in the same way; that is why nothing is shared.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+Row = Mapping[str, Any]
+#: A mart's rows by the value of its key column.
+Figures = dict[Any, dict[str, Any]]
+#: Gives all rows of one operational table.
+RowsOf = Callable[[str], Iterable[Row]]
+
+
+@dataclass(frozen=True)
+class IndependentMart:
+    """How a mart is computed again.
+
+    Attributes:
+        system: whose tables.
+        key: the mart's key column.
+        tables: the operational tables that are read, and which of their columns.
+        compute: makes the mart's rows, key column included, from a way to read a table.
+    """
+
+    system: str
+    key: str
+    tables: Mapping[str, tuple[str, ...]]
+    compute: Callable[[RowsOf], Figures]
+
+
+def rounded(value: Fraction, decimals: int) -> Decimal:
+    """Rounded half away from zero, as PostgreSQL rounds numeric."""
+    scaled = abs(value) * 10**decimals
+    whole = scaled.numerator // scaled.denominator
+    if scaled - whole >= Fraction(1, 2):
+        whole += 1
+    return Decimal(whole if value >= 0 else -whole).scaleb(-decimals)
+
+
+def mean(values: list[Fraction]) -> Fraction | None:
+    """The mean, or None of nothing."""
+    return sum(values, Fraction(0)) / len(values) if values else None
+
+
+def seconds(length: dt.timedelta) -> Fraction:
+    """Exact length in seconds."""
+    return Fraction(length // dt.timedelta(microseconds=1), 1_000_000)
+
+
+def rider_leaderboard(rows_of: RowsOf) -> Figures:
+    """Active riders: earnings, delivered orders, mean rating (0 when none)."""
+    columns = ("rider_id", "name", "city", "total_earnings", "completed_orders", "avg_rating")
+    return {
+        rider: {column: figures[column] for column in columns}
+        for rider, figures in rider_performance_summary(rows_of).items()
+        if figures["status"] == "active"
+    }
+
+
+def rider_performance_summary(rows_of: RowsOf) -> Figures:
+    """All riders: orders by outcome, completion rate, earnings, mean rating, hours on duty."""
+    total: dict[int, set[int]] = defaultdict(set)
+    completed: dict[int, set[int]] = defaultdict(set)
+    cancelled: dict[int, set[int]] = defaultdict(set)
+    for order in rows_of("orders"):
+        total[order["rider_id"]].add(order["id"])
+        if order["status"] == "delivered":
+            completed[order["rider_id"]].add(order["id"])
+        elif order["status"] == "cancelled":
+            cancelled[order["rider_id"]].add(order["id"])
+    earned: dict[int, Decimal] = defaultdict(Decimal)
+    for entry in rows_of("wallet_ledger"):
+        if entry["entry_type"] == "earning":
+            earned[entry["rider_id"]] += entry["amount"]
+    stars: dict[int, list[Fraction]] = defaultdict(list)
+    for rating in rows_of("ratings"):
+        stars[rating["rider_id"]].append(Fraction(rating["rating"]))
+    on_duty: dict[int, Fraction] = defaultdict(Fraction)
+    for shift in rows_of("duty_logs"):
+        if shift["ended_at"] is not None:
+            on_duty[shift["rider_id"]] += seconds(shift["ended_at"] - shift["started_at"])
+    figures: Figures = {}
+    for rider in rows_of("riders"):
+        key = rider["id"]
+        orders = len(total[key])
+        figures[key] = {
+            "rider_id": key,
+            "name": rider["name"],
+            "city": rider["city"],
+            "status": rider["status"],
+            "total_orders": orders,
+            "completed_orders": len(completed[key]),
+            "cancelled_orders": len(cancelled[key]),
+            "completion_rate": rounded(Fraction(len(completed[key]), orders or 1), 4),
+            "total_earnings": earned[key],
+            "avg_rating": rounded(mean(stars[key]) or Fraction(0), 2),
+            "on_duty_hours": rounded(on_duty[key] / 3600, 2),
+        }
+    return figures
+
+
+def user_ride_stats(rows_of: RowsOf) -> Figures:
+    """All users: rides, their distance, their mean speed, the day (UTC) of the latest."""
+    rides: dict[int, list[Row]] = defaultdict(list)
+    for ride in rows_of("rides"):
+        rides[ride["user_id"]].append(ride)
+    figures: Figures = {}
+    for user in rows_of("users"):
+        ridden = rides[user["id"]]
+        speed = mean([Fraction(ride["avg_speed_kmh"]) for ride in ridden if ride["avg_speed_kmh"] is not None])
+        figures[user["id"]] = {
+            "id": user["id"],
+            "username": user["username"],
+            "total_rides": len(ridden),
+            "total_distance": sum((ride["distance_km"] or Decimal(0) for ride in ridden), Decimal(0)),
+            "avg_speed": None if speed is None else rounded(speed, 2),
+            "last_ride_date": max((ride["started_at"].astimezone(dt.UTC).date() for ride in ridden), default=None),
+        }
+    return figures
+
+
+def shop_analytics(rows_of: RowsOf) -> Figures:
+    """All shops, over delivered orders: orders, mean part of the value, mean seconds to delivery, mean rating."""
+    delivered = {order["id"]: order for order in rows_of("orders") if order["status"] == "delivered"}
+    part: dict[Any, dict[Any, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for item in rows_of("order_items"):
+        if item["order_id"] in delivered:
+            part[item["shop_id"]][item["order_id"]] += item["quantity"] * item["unit_price"] + item["freight"]
+    stars: dict[Any, list[Fraction]] = defaultdict(list)
+    for review in rows_of("reviews"):
+        if review["order_id"] in part[review["shop_id"]]:
+            stars[review["shop_id"]].append(Fraction(review["rating"]))
+    figures: Figures = {}
+    for shop in rows_of("shops"):
+        parts = part[shop["id"]]
+        value = mean([Fraction(amount) for amount in parts.values()])
+        lengths = [
+            seconds(delivered[order]["delivered_at"] - delivered[order]["created_at"])
+            for order in parts
+            if delivered[order]["delivered_at"] is not None
+        ]
+        length = mean(lengths)
+        figures[shop["id"]] = {
+            "shop_id": shop["id"],
+            "name": shop["name"],
+            "total_orders": len(parts),
+            "avg_order_value": None if value is None else rounded(value, 2),
+            "avg_fulfillment_time": None if length is None else rounded(length, 2),
+            "avg_rating": rounded(mean(stars[shop["id"]]) or Fraction(0), 2),
+        }
+    return figures
+
+
+_RIDER_TABLES = {
+    "riders": ("id", "name", "city", "status"),
+    "orders": ("id", "rider_id", "status"),
+    "wallet_ledger": ("rider_id", "entry_type", "amount"),
+    "ratings": ("rider_id", "rating"),
+    "duty_logs": ("rider_id", "started_at", "ended_at"),
+}
+_RIDE_TABLES = {
+    "users": ("id", "username"),
+    "rides": ("user_id", "started_at", "distance_km", "avg_speed_kmh"),
+}
+_SHOP_TABLES = {
+    "shops": ("id", "name"),
+    "orders": ("id", "status", "created_at", "delivered_at"),
+    "order_items": ("order_id", "shop_id", "quantity", "unit_price", "freight"),
+    "reviews": ("order_id", "shop_id", "rating"),
+}
+
+INDEPENDENT_MARTS: Mapping[str, IndependentMart] = {
+    "rider_leaderboard": IndependentMart("logistics", "rider_id", _RIDER_TABLES, rider_leaderboard),
+    "rider_performance_summary": IndependentMart("logistics", "rider_id", _RIDER_TABLES, rider_performance_summary),
+    "user_ride_stats": IndependentMart("throttlecove", "id", _RIDE_TABLES, user_ride_stats),
+    "shop_analytics": IndependentMart("shop", "shop_id", _SHOP_TABLES, shop_analytics),
+}

@@ -1,0 +1,92 @@
+"""Running dbt in a test, and reading rows plainly.
+
+What does not belong here: what a mart must say (``independent_marts``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, sql
+from psycopg.rows import dict_row
+
+from tests.independent_marts import Figures, IndependentMart, Row
+
+PROJECT = Path(__file__).parents[1] / "dbt_project"
+
+
+@dataclass(frozen=True)
+class DbtRun:
+    """What a dbt invocation said.
+
+    Attributes:
+        code: its exit code.
+        output: what it printed.
+        statuses: the status (success, pass, fail, error ...) of every node, by its name.
+    """
+
+    code: int
+    output: str
+    statuses: dict[str, str]
+
+
+def run_dbt(dsn: str, artifacts: Path, *arguments: str, project: Path = PROJECT) -> DbtRun:
+    """Run dbt of this environment on a warehouse.
+
+    Args:
+        dsn: the warehouse.
+        artifacts: folder for what dbt writes.
+        arguments: dbt's own.
+        project: the dbt project.
+    """
+    parts = conninfo.conninfo_to_dict(dsn)
+    environment = {
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_TARGET_PATH": str(artifacts / "target"),
+        "DBT_LOG_PATH": str(artifacts / "logs"),
+        "DRIVETRAIN_DBT_HOST": str(parts["host"]),
+        "DRIVETRAIN_DBT_PORT": str(parts["port"]),
+        "DRIVETRAIN_DBT_USER": str(parts["user"]),
+        "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": str(parts.get("password") or ""),
+        "DRIVETRAIN_DBT_DATABASE": str(parts["dbname"]),
+    }
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    results = artifacts / "target" / "run_results.json"
+    nodes: list[dict[str, Any]] = json.loads(results.read_text())["results"] if results.exists() else []
+    statuses = {node["unique_id"].split(".")[-1]: node["status"] for node in nodes}
+    return DbtRun(done.returncode, done.stdout + done.stderr, statuses)
+
+
+def plain_rows(
+    connection: psycopg.Connection[Any], schema: str, table: str, columns: Sequence[str] = ()
+) -> Iterator[Row]:
+    """Every row of a table, as it is: all columns, or those named."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns)) if columns else sql.SQL("*")
+    query = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table))
+    with connection.cursor(row_factory=dict_row) as cursor:
+        yield from cursor.execute(query)
+
+
+def mart_rows(connection: psycopg.Connection[Any], mart: str, key: str) -> Figures:
+    """The rows of a mart, by its key."""
+    return {row[key]: dict(row) for row in plain_rows(connection, "marts", mart)}
+
+
+def expected_rows(connection: psycopg.Connection[Any], independent: IndependentMart, schema: str = "public") -> Figures:
+    """What a mart must hold, from the tables in a schema of the connection's database."""
+    return independent.compute(lambda table: plain_rows(connection, schema, table, independent.tables[table]))
