@@ -1,10 +1,11 @@
-"""Fixtures that tests of several folders share: real servers, and databases of their own on them.
+"""Fixtures that tests of several folders share: real servers, databases of their own on them, the real data's folder.
 
 What does not belong here: tables or rows of any one test.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,37 @@ import pytest
 from psycopg import conninfo, sql
 
 from demo.servers import Servers
+
+#: Public data beside the project; see docs/real-data.md.
+REAL_DATA = Path(os.environ.get("DRIVETRAIN_REAL_DATA") or Path(__file__).parents[2] / "shared" / "real")
+NOT_RUN = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the real data its tests are left out, and the summary says so; where CI is true they fail."""
+    if REAL_DATA.is_dir() or os.environ.get("CI") == "true":
+        return
+    left_out = [item for item in items if item.get_closest_marker("real_data")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[NOT_RUN] = len(left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many tests were not run for want of data."""
+    if count := config.stash.get(NOT_RUN, 0):
+        terminalreporter.write_line(
+            f"NOT RUN: {count} tests on real data: no folder {REAL_DATA} (set DRIVETRAIN_REAL_DATA)", yellow=True
+        )
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data. Mark a test that uses it with ``real_data``."""
+    if not REAL_DATA.is_dir():
+        pytest.fail(f"The real data's folder {REAL_DATA} is missing: set DRIVETRAIN_REAL_DATA")
+    return REAL_DATA
 
 
 @pytest.fixture(scope="session")
