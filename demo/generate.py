@@ -45,9 +45,7 @@ class RealData(Protocol):
 
     FILES: tuple[str, ...]
 
-    def load(
-        self, connection: psycopg.Connection, folder: Path, *, seed: int, today: dt.date
-    ) -> set[str]: ...
+    def load(self, connection: psycopg.Connection, folder: Path, *, seed: int, today: dt.date) -> set[str]: ...
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,7 @@ def fill(
     """
     tell = progress or (lambda _: None)
     if not 0 < scale <= 100_000:
-        raise DemoError(
-            f"Scale {scale:g} makes no sense", hint="Choose a scale above 0; 1.0 is the demonstration."
-        )
+        raise DemoError(f"Scale {scale:g} makes no sense", hint="Choose a scale above 0; 1.0 is the demonstration.")
     source = _real_data(system) if real is not None else None
     digest = _digest(source, real) if source and real else None
     wanted = Filled(system, seed, float(scale), today.isoformat(), digest)
@@ -126,7 +122,12 @@ def fill(
                 _run(connection, HERE / system / name)
             if source and real:
                 tell(f"{system}: real data")
-                source.load(connection, real, seed=seed, today=today)
+                try:
+                    source.load(connection, real, seed=seed, today=today)
+                except psycopg.Error as error:
+                    raise DemoError(
+                        f"The real data of {system} do not fit its tables: {error}", hint="Nothing was changed."
+                    ) from error
             if (after := HERE / system / "data_after_real.sql").exists():
                 tell(f"{system}: {after.name}")
                 _run(connection, after)
@@ -266,17 +267,13 @@ def _run(connection: psycopg.Connection, file: Path) -> None:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise DemoError(
-            f"{file} cannot be read: {error.strerror}", hint="Is the system's name right?"
-        ) from None
+        raise DemoError(f"{file} cannot be read: {error.strerror}", hint="Is the system's name right?") from None
     try:
         connection.execute(text.encode())
     except psycopg.Error as error:
         position = error.diag.statement_position
         line = f":{text.count(chr(10), 0, int(position)) + 1}" if position else ""
-        raise DemoError(
-            f"{file.parent.name}/{file.name}{line}: {error}", hint="Nothing was changed."
-        ) from error
+        raise DemoError(f"{file.parent.name}/{file.name}{line}: {error}", hint="Nothing was changed.") from error
 
 
 def _advance_sequences(connection: psycopg.Connection) -> None:

@@ -17,7 +17,7 @@ INSERT INTO cities VALUES
 
 -- Who is to become a rider: generated here, or real. What the roster does not tell is generated for both.
 CREATE TEMPORARY TABLE roster (
-    id bigint, external_id text, city text, age smallint, vehicle_type vehicle_type
+    id bigint, external_id text, city text, age smallint, vehicle_type vehicle_type, applied boolean
 ) ON COMMIT DROP;
 
 CREATE PROCEDURE pg_temp.enlist_riders() LANGUAGE sql AS $$
@@ -34,7 +34,7 @@ CREATE PROCEDURE pg_temp.enlist_riders() LANGUAGE sql AS $$
             ELSE ARRAY['hi', pg_temp.pick('riders.language', id, ARRAY['ta','kn','te','mr','gu','bn','pa','ml']), 'en'] END,
         status,
         (CASE WHEN status IN ('active', 'inactive', 'suspended') THEN 'verified'
-            ELSE pg_temp.pick('riders.kyc', id, ARRAY['pending','submitted','rejected','verified']) END)::kyc_status,
+            ELSE pg_temp.pick('riders.kyc', id, ARRAY['pending','submitted','rejected']) END)::kyc_status,
         vehicle_type,
         CASE WHEN vehicle_type <> 'bicycle' THEN pg_temp.pick('riders.plate', id, ARRAY['MH','KA','TN','TS','WB','RJ','GJ'])
             || to_char(pg_temp.between('riders.rto', id, 1, 60), 'FM00') || 'AB'
@@ -51,9 +51,9 @@ CREATE PROCEDURE pg_temp.enlist_riders() LANGUAGE sql AS $$
     -- Everybody joined at least three months ago, so that every order can find its rider.
     CROSS JOIN LATERAL (SELECT
         pg_temp.clock() - (0.1 + 0.9 * pg_temp.u('riders.joined', id)) * interval '21900 hours' AS joined,
-        (CASE WHEN pg_temp.u('riders.status', id) < 0.86 THEN 'active' WHEN pg_temp.u('riders.status', id) < 0.93 THEN 'inactive'
-            WHEN pg_temp.u('riders.status', id) < 0.96 THEN 'suspended' WHEN pg_temp.u('riders.status', id) < 0.98 THEN 'offboarded'
-            ELSE 'applied' END)::rider_status AS status) AS of_rider
+        (CASE WHEN applied THEN 'applied' WHEN pg_temp.u('riders.status', id) < 0.88 THEN 'active'
+            WHEN pg_temp.u('riders.status', id) < 0.95 THEN 'inactive' WHEN pg_temp.u('riders.status', id) < 0.98 THEN 'suspended'
+            ELSE 'offboarded' END)::rider_status AS status) AS of_rider
     CROSS JOIN LATERAL (SELECT pg_temp.later('riders.updated', id, joined, 0.9) AS changed) AS of_change
 $$;
 
@@ -62,7 +62,8 @@ SELECT i,
     cities.code || 'RES' || lpad(((i + 2) / 3)::text, greatest(2, length(((i + 2) / 3)::text)), '0') || 'DEL0' || (i - 1) % 3 + 1,
     cities.name,
     CASE WHEN pg_temp.u('riders.told', i) < 0.95 THEN 18 + floor(34 * power(pg_temp.u('riders.age', i), 1.3)) END,
-    pg_temp.pick('riders.vehicle', i, ARRAY['motorcycle','motorcycle','motorcycle','scooter','electric_scooter','bicycle'])::vehicle_type
+    pg_temp.pick('riders.vehicle', i, ARRAY['motorcycle','motorcycle','motorcycle','scooter','electric_scooter','bicycle'])::vehicle_type,
+    i % 40 = 13
 FROM generate_series(1, pg_temp.n(2000)) AS i
 JOIN cities ON cities.id = pg_temp.skewed('riders.city', i, 22)
 WHERE current_setting('demo.real') = 'off';
@@ -96,7 +97,8 @@ SELECT i,
         WHEN 'picked_up' THEN picked WHEN 'cancelled' THEN placed + interval '6 minutes'
         ELSE pg_temp.later('orders.updated', i, handed_over, 0.03) END)
 FROM generate_series(1, pg_temp.n(25000)) AS i
-JOIN (SELECT id, city, age, created_at FROM riders) AS riders ON riders.id = pg_temp.skewed('orders.rider', i, pg_temp.n(2000))
+JOIN (SELECT id, city, age, created_at FROM riders WHERE status <> 'applied') AS riders
+    ON riders.id = pg_temp.skewed('orders.rider', i, pg_temp.n(2000))
 JOIN cities ON cities.name = riders.city
 CROSS JOIN LATERAL (SELECT
     pg_temp.between('orders.way', i, 900, 14000)::integer AS distance,

@@ -63,7 +63,7 @@ SELECT i, riders.id,
     asked,
     CASE WHEN status = 'requested' THEN asked ELSE done END
 FROM generate_series(1, pg_temp.n(3000)) AS i
-JOIN (SELECT id, name, created_at FROM riders) AS riders
+JOIN (SELECT id, name, created_at FROM riders WHERE status <> 'applied') AS riders
     ON riders.id = pg_temp.skewed('withdrawals.rider', i, (SELECT count(*) FROM riders))
 CROSS JOIN LATERAL (SELECT pg_temp.since('withdrawals.asked', i, riders.created_at) AS asked) AS of_request
 CROSS JOIN LATERAL (SELECT least(pg_temp.clock(), asked + pg_temp.u('withdrawals.days', i) * interval '3 days') AS done,
@@ -106,7 +106,7 @@ SELECT i, riders.id, began,
     least(pg_temp.clock(), began + pg_temp.u('duty.delay', i)
         * CASE WHEN pg_temp.u('duty.late', i) < 0.02 THEN interval '20 hours' ELSE interval '1 second' END)
 FROM generate_series(1, pg_temp.n(12000)) AS i
-JOIN riders ON riders.id = pg_temp.skewed('duty.rider', i, (SELECT count(*) FROM riders))
+JOIN riders ON riders.id = pg_temp.skewed('duty.rider', i, (SELECT count(*) FROM riders)) AND riders.status <> 'applied'
 JOIN cities ON cities.name = riders.city
 CROSS JOIN LATERAL (SELECT i % 400 = 3 AS still, (2 + 8 * pg_temp.u('duty.hours', i)) * interval '1 hour' AS length,
     CASE WHEN i % 400 = 3 THEN pg_temp.clock() - pg_temp.u('duty.now', i) * interval '3 hours'
@@ -120,7 +120,7 @@ SELECT i, riders.id,
     CASE WHEN pg_temp.u('location.speed', i) < 0.9 THEN 16 * pg_temp.u('location.speed', i) END,
     pg_temp.edge(i, pg_temp.since('location.at', i, riders.created_at))
 FROM generate_series(1, pg_temp.n(60000)) AS i
-JOIN riders ON riders.id = pg_temp.skewed('location.rider', i, (SELECT count(*) FROM riders))
+JOIN riders ON riders.id = pg_temp.skewed('location.rider', i, (SELECT count(*) FROM riders)) AND riders.status <> 'applied'
 JOIN cities ON cities.name = riders.city;
 
 INSERT INTO support_tickets (id, rider_id, order_id, category, status, priority, subject, body, tags, opened_at, resolved_at,
