@@ -97,7 +97,7 @@ def number(low: float, high: float, **options: Any) -> Field:
 
 def moment(layout: str, **options: Any) -> Field:
     """A local date, time of day, or both, written in the given layout (as ``strptime`` reads it)."""
-    return Field(lambda value: dt.datetime.strptime(value, layout), f"time written as {layout}", **options)  # noqa: DTZ007
+    return Field(lambda value: dt.datetime.strptime(value, layout), f"time written as {layout}", **options)
 
 
 def rows(file: Path, fields: Mapping[str, Field]) -> Iterator[tuple[Any, ...]]:

@@ -50,7 +50,7 @@ CREATE PROCEDURE pg_temp.enlist_riders() LANGUAGE sql AS $$
     FROM roster
     -- Everybody joined at least three months ago, so that every order can find its rider.
     CROSS JOIN LATERAL (SELECT
-        pg_temp.clock() - (0.1 + 0.9 * pg_temp.u('riders.joined', id)) * interval '21900 hours' AS joined,
+        pg_temp.clock() - (0.1 + 0.9 * pg_temp.u('riders.joined', id)) * interval '21800 hours' AS joined,
         (CASE WHEN applied THEN 'applied' WHEN pg_temp.u('riders.status', id) < 0.88 THEN 'active'
             WHEN pg_temp.u('riders.status', id) < 0.95 THEN 'inactive' WHEN pg_temp.u('riders.status', id) < 0.98 THEN 'suspended'
             ELSE 'offboarded' END)::rider_status AS status) AS of_rider

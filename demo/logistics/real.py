@@ -69,9 +69,10 @@ def load(connection: psycopg.Connection, folder: Path, *, seed: int, today: dt.d
     connection.execute(
         """
         CREATE TEMPORARY TABLE deliveries (
-            line integer, ref text, courier text, city text, age smallint, rating numeric(2,1), pickup_lat double precision,
-            pickup_lon double precision, dropoff_lat double precision, dropoff_lon double precision, ordered_at timestamptz,
-            picked_at timestamptz, order_type text, vehicle vehicle_type, metadata jsonb
+            line integer, ref text, courier text, city text, age smallint, rating numeric(2,1),
+            pickup_lat double precision, pickup_lon double precision, dropoff_lat double precision,
+            dropoff_lon double precision, ordered_at timestamptz, picked_at timestamptz, order_type text,
+            vehicle vehicle_type, metadata jsonb
         ) ON COMMIT DROP
         """
     )

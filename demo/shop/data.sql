@@ -25,7 +25,7 @@ CREATE PROCEDURE pg_temp.make_vendors(count bigint, country text) LANGUAGE sql A
         joined,
         pg_temp.later('vendors.updated', i, joined, 0.5)
     FROM generate_series(1, count) AS i
-    CROSS JOIN LATERAL (SELECT pg_temp.clock() - (0.8 + pg_temp.u('vendors.joined', i)) * interval '21900 hours' AS joined,
+    CROSS JOIN LATERAL (SELECT pg_temp.clock() - (0.8 + pg_temp.u('vendors.joined', i)) * interval '21800 hours' AS joined,
         coalesce(country, pg_temp.pick('vendors.country', i, ARRAY['IN','IN','JP','CN','AU','SG'])) AS here) AS of_vendor
 $$;
 
@@ -80,7 +80,7 @@ SELECT i, pg_temp.uuid('customers', i),
     pg_temp.pick('customers.city', i, ARRAY['Mumbai','Pune','東京','大阪','北京','Melbourne','Singapore','Chennai']),
     CASE WHEN pg_temp.u('customers.state', i) < 0.6 THEN pg_temp.pick('customers.region', i, ARRAY['MH','KA','TN','VIC','NSW']) END,
     pg_temp.pick('customers.country', i, ARRAY['IN','IN','IN','JP','CN','AU','SG']),
-    pg_temp.clock() - power(pg_temp.u('customers.since', i), 0.7) * interval '21900 hours'
+    pg_temp.clock() - power(pg_temp.u('customers.since', i), 0.7) * interval '21800 hours'
 FROM generate_series(1, pg_temp.n(12000)) AS i
 WHERE current_setting('demo.real') = 'off';
 
@@ -104,7 +104,7 @@ CROSS JOIN LATERAL (SELECT
         ARRAY['home','sports','electronics','beauty','toys','books','garden','fashion']) END AS category,
     pg_temp.pick('products.noun', i, ARRAY['Teapot','Yoga mat','ランプ','充电器','Sari','Cricket bat','Rede de dormir','Lunch box']) || ' '
         || pg_temp.pick('products.kind', i, ARRAY['classic','mini','Pro','deluxe','2-pack']) || ' ' || i AS name,
-    pg_temp.clock() - (0.8 + pg_temp.u('products.listed', i)) * interval '21900 hours' AS listed) AS of_product
+    pg_temp.clock() - (0.8 + pg_temp.u('products.listed', i)) * interval '21800 hours' AS listed) AS of_product
 WHERE current_setting('demo.real') = 'off';
 
 -- Items first: an order's total is their sum. One order in a hundred has none.
