@@ -78,4 +78,6 @@ def parse_age(value: Any) -> Any:
     return {"count": int(match[1]), "unit": match[2]}
 
 
-AgeText = Annotated[Age, BeforeValidator(parse_age, json_schema_input_type=str)]
+#: What an editor accepts as an age.
+AgeShape = Annotated[str, Field(pattern=_PATTERN.pattern.join("^$"), examples=["30 days", "6 months", "2 years"])]
+AgeText = Annotated[Age, BeforeValidator(parse_age, json_schema_input_type=AgeShape)]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from warehouse.catalog import contradictions
-from warehouse.catalog.age import Age, AgeText
+from warehouse.catalog.age import Age, AgeShape, AgeText
 from warehouse.catalog.base import ColumnName, Identifier, Policy, TableName, split_name
 from warehouse.catalog.partition import HashPartition, ListPartition, Partition, RangePartition
 from warehouse.catalog.types import normalise_type
@@ -138,7 +138,10 @@ def _parse_retention(value: Any) -> Any:
     return {"until": value} if value in ("lifetime", "undecided") else {"until": "age", "age": value}
 
 
-RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str | Retention)]
+RetentionText = Annotated[
+    Retention,
+    BeforeValidator(_parse_retention, json_schema_input_type=Literal["lifetime", "undecided"] | AgeShape | Retention),
+]
 
 
 class Erasure(Policy):
@@ -167,7 +170,9 @@ def _parse_erasure(value: Any) -> Any:
     return {"action": value} if isinstance(value, str) else value
 
 
-ErasureText = Annotated[Erasure, BeforeValidator(_parse_erasure, json_schema_input_type=str | Erasure)]
+#: Actions that need no further word.
+_BareErasure = Literal["delete", "redact", "no_person", "undecided"]
+ErasureText = Annotated[Erasure, BeforeValidator(_parse_erasure, json_schema_input_type=_BareErasure | Erasure)]
 
 
 class ColumnRule(Policy):
