@@ -1,4 +1,4 @@
-"""Running dbt in a test, and reading rows plainly.
+"""Databases for marts in a test, running dbt on them, and reading rows plainly.
 
 What does not belong here: what a mart must say (``independent_marts``).
 """
@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import psycopg
 from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
+from demo.servers import Servers
 from tests.independent_marts import Figures, IndependentMart, Row
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
@@ -47,6 +50,8 @@ def run_dbt(dsn: str, artifacts: Path, *arguments: str, project: Path = PROJECT)
         arguments: dbt's own.
         project: the dbt project.
     """
+    results = artifacts / "target" / "run_results.json"
+    results.unlink(missing_ok=True)
     parts = conninfo.conninfo_to_dict(dsn)
     environment = {
         "DBT_PROJECT_DIR": str(project),
@@ -66,10 +71,26 @@ def run_dbt(dsn: str, artifacts: Path, *arguments: str, project: Path = PROJECT)
         text=True,
         check=False,
     )
-    results = artifacts / "target" / "run_results.json"
     nodes: list[dict[str, Any]] = json.loads(results.read_text())["results"] if results.exists() else []
     statuses = {node["unique_id"].split(".")[-1]: node["status"] for node in nodes}
     return DbtRun(done.returncode, done.stdout + done.stderr, statuses)
+
+
+@contextmanager
+def fresh_database(servers: Servers, server: str) -> Generator[str]:
+    """Connection string, as superuser, of a database that is dropped afterwards.
+
+    Args:
+        server: ``operational`` or ``warehouse``.
+    """
+    admin = servers.server(server).dsn("postgres")
+    name = f"marts_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield conninfo.make_conninfo(admin, dbname=name)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def plain_rows(

@@ -6,18 +6,17 @@ What belongs here: whole marts on real servers. What does not: single definition
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import psycopg
 import pytest
-from psycopg import conninfo, sql
 
 from demo.generate import fill
 from demo.servers import Servers
 from tests.independent_marts import INDEPENDENT_MARTS
-from tests.mart_runs import DbtRun, expected_rows, mart_rows, run_dbt
+from tests.mart_runs import DbtRun, expected_rows, fresh_database, mart_rows, run_dbt
 from warehouse.catalog.loader import load_catalog
 from warehouse.ingest import ingest_table
 from warehouse.ingest.snapshot import open_snapshot
@@ -40,26 +39,10 @@ class Built:
 
 @pytest.fixture(scope="module")
 def databases(servers: Servers) -> Iterator[tuple[dict[str, str], str]]:
-    """Connection strings of a fresh database per system, and of a fresh warehouse; dropped afterwards."""
-    suffix = uuid.uuid4().hex[:8]
-    made: list[tuple[str, str]] = []
-
-    def make(server: str, name: str) -> str:
-        admin = servers.server(server).dsn("postgres")
-        made.append((admin, name))
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return conninfo.make_conninfo(admin, dbname=name)
-
-    try:
-        yield (
-            {system: make("operational", f"marts_{system}_{suffix}") for system in SYSTEMS},
-            make("warehouse", f"marts_{suffix}"),
-        )
-    finally:
-        for admin, name in made:
-            with psycopg.connect(admin, autocommit=True) as connection:
-                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    """Connection strings of a fresh database per system, and of a fresh warehouse."""
+    with ExitStack() as stack:
+        operational = {system: stack.enter_context(fresh_database(servers, "operational")) for system in SYSTEMS}
+        yield operational, stack.enter_context(fresh_database(servers, "warehouse"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,96 @@
+"""The whole dbt project on raw tables without rows, and its unit tests against marts as they are often written.
+
+What belongs here: that the project builds where nothing happened yet, that its views are replaced in place, and that
+each wrong way in ``tests/naive_marts`` fails a unit test. What does not: figures (``test_marts``).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from demo.servers import Servers
+from tests.mart_runs import PROJECT, DbtRun, fresh_database, run_dbt
+
+ROOT = Path(__file__).parents[2]
+NAIVE = ROOT / "tests" / "naive_marts"
+SYSTEMS = ("bikenode", "carddb", "logistics", "shop", "throttlecove")
+
+
+@pytest.fixture(scope="module")
+def warehouse(servers: Servers) -> Iterator[str]:
+    """A database with every raw table, as in the applications' schemas, and no row."""
+    with fresh_database(servers, "warehouse") as dsn:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            for system in SYSTEMS:
+                connection.execute(
+                    sql.SQL(
+                        "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"
+                        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+                    ).format(sql.Identifier(f"{system}_app"))
+                )
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(f"raw_{system}")))
+                connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(f"raw_{system}")))
+                connection.execute((ROOT / "demo" / system / "schema.sql").read_bytes())
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all runs, so that dbt parses the project once."""
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="module")
+def built(warehouse: str, artifacts: Path) -> DbtRun:
+    """The whole project, built on the empty tables."""
+    return run_dbt(warehouse, artifacts, "build")
+
+
+def test_the_project_builds_where_nothing_happened_yet(built: DbtRun) -> None:
+    assert built.code == 0, built.output
+    assert {name for name, status in built.statuses.items() if status not in ("success", "pass")} == set()
+
+
+@pytest.mark.usefixtures("built")
+def test_the_unit_tests_notice_every_naive_mart(warehouse: str, artifacts: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs", "dbt_packages"))
+    naive = {file.stem: file.read_text() for file in NAIVE.glob("*.sql")}
+    for name, body in naive.items():
+        (model,) = project.glob(f"models/*/*/{name}.sql")
+        config = re.match(r"\{\{ config\(.*?\) \}\}", model.read_text())
+        assert config is not None
+        model.write_text(f"{config[0]}\n\n{body}")
+    run = run_dbt(warehouse, artifacts, "test", "--select", "test_type:unit", project=project)
+    assert not [name for name, status in run.statuses.items() if status == "error"], run.output
+    failed = {name for name, status in run.statuses.items() if status == "fail"}
+    assert naive
+    assert {model for model in naive if not failed & _unit_tests(project, model)} == set()
+
+
+@pytest.mark.usefixtures("built")
+def test_a_view_is_replaced_under_its_readers_unless_its_columns_changed(warehouse: str, artifacts: Path) -> None:
+    with psycopg.connect(warehouse, autocommit=True) as connection:
+        connection.execute("CREATE VIEW public.undisturbed AS SELECT id FROM staging.stg_logistics__ratings")
+        connection.execute("CREATE VIEW public.dropped AS SELECT id FROM staging.stg_logistics__support_tickets")
+        connection.execute("ALTER VIEW staging.stg_logistics__support_tickets RENAME COLUMN subject TO topic")
+    run = run_dbt(warehouse, artifacts, "run", "--select", "staging.logistics")
+    assert run.code == 0, run.output
+    with psycopg.connect(warehouse) as connection:
+        views = connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'public' ORDER BY 1").fetchall()
+    assert views == [("undisturbed",)]
+
+
+def _unit_tests(project: Path, model: str) -> set[str]:
+    """Names of a model's unit tests."""
+    (file,) = project.glob(f"models/*/*/{model}.yml")
+    return {test["name"] for test in yaml.safe_load(file.read_text())["unit_tests"]}
