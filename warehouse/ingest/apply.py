@@ -27,6 +27,7 @@ from warehouse.postgres.bounds import covers
 from warehouse.postgres.carriage import carriage
 from warehouse.postgres.fingerprints import WHOLE, Fingerprint, bucket_of, fingerprints, month_of, total
 from warehouse.postgres.introspection import LiveTable, read_table
+from warehouse.postgres.matching import same_type
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 from warehouse.state.ledger import (
     LoadRecord,
@@ -348,9 +349,9 @@ def _column_problem(policy: Table, live: LiveTable, column: str) -> str | None:
     found = live.column(column)
     if found is None:
         return f"column {column!r} is declared, and the source has none of that name"
-    declared, actual = policy.columns[column].type, found.type.name
-    if declared != actual and declared != actual.rpartition(".")[2]:
-        return f"column {column!r} is {actual} at the source, and declared as {declared}"
+    declared = policy.columns[column].type
+    if not same_type(declared, found):
+        return f"column {column!r} is {found.type.name} at the source, and declared as {declared}"
     return None
 
 
