@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from warehouse.catalog.naming import month_name
 from warehouse.catalog.partition import Period
 from warehouse.postgres import guesses
-from warehouse.postgres.bounds import Span, hash_slot, is_default, is_open, modulus_of, period_of, span
+from warehouse.postgres.bounds import Span, covers, hash_slot, is_default, is_open, modulus_of, period_of, span
 from warehouse.postgres.introspection import LiveColumn, LivePartition, LiveTable, LiveType
 
 
@@ -150,6 +150,23 @@ def test_bounds_without_a_span(bound: str, open_: bool, default: bool) -> None:
     assert span(part(bound)) is None
     assert is_open(part(bound)) is open_
     assert is_default(part(bound)) is default
+
+
+@pytest.mark.parametrize(
+    ("bound", "covered"),
+    [
+        ("DEFAULT", True),
+        (times("2024-01-01", "2024-02-01"), False),
+        (times("2024-02-01", "2024-03-01"), True),
+        (times("2024-01-15", "2024-02-15"), True),
+        ("FOR VALUES FROM (MINVALUE) TO ('2024-02-01')", False),
+        ("FOR VALUES FROM ('2024-02-01') TO (MAXVALUE)", True),
+        ("FOR VALUES FROM (1) TO (2)", False),
+        ("FOR VALUES IN ('2024-02-01')", False),
+    ],
+)
+def test_a_partition_covers_a_moment(bound: str, covered: bool) -> None:
+    assert covers(part(bound), dt.datetime(2024, 2, 1, tzinfo=dt.UTC)) is covered
 
 
 def test_the_newest_partition_decides_the_period() -> None:

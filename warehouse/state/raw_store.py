@@ -133,7 +133,7 @@ class RawTable:
                         self.relation, sql.Identifier(column.name), column.type
                     )
                 )
-            elif kind.replace('"', "") != column.type_name:
+            elif kind.replace('"', "") != column.type_name.replace('"', ""):
                 raise CatalogMismatch(
                     f"{self.where}.{column.name}: is {kind} in the warehouse and {column.type_name} at the source",
                     hint=f"Drop {self.where} in the warehouse (and rebuild dbt), then ingest it again.",
