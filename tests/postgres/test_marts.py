@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from demo.generate import fill
+from demo.generate import change, fill
 from demo.servers import Servers
 from tests.independent_marts import INDEPENDENT_MARTS
 from tests.mart_runs import DbtRun, expected_rows, fresh_database, mart_rows, run_dbt
@@ -47,13 +47,14 @@ def databases(servers: Servers) -> Iterator[tuple[dict[str, str], str]]:
 
 @pytest.fixture(scope="module")
 def built(databases: tuple[dict[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Three systems, filled and ingested, and what ``dbt build`` made of them."""
+    """Three systems after a day of changes, ingested, and what ``dbt build`` made of them."""
     operational, warehouse = databases
     catalog = load_catalog()
     with connect(Dsn(warehouse)) as connection:
         migrate(connection)
     for name, dsn in operational.items():
         fill(dsn, name, seed=3, scale=0.05, today=TODAY)
+        change(dsn, name, seed=3, round=1)
         needed = {table for mart in INDEPENDENT_MARTS.values() if mart.system == name for table in mart.tables}
         with open_snapshot(Dsn(dsn)) as snapshot:
             for table in sorted(needed):
