@@ -88,7 +88,7 @@ class LiveForeignKey:
 class LiveTable:
     """One table as the database has it.
 
-    ``strategy`` and ``partition_columns`` are empty for a plain table; an expression in a partition key is ``""`` there.
+    ``strategy`` and ``partition_columns`` are empty for a plain table; in the latter, ``""`` is an expression.
     """
 
     schema: str
