@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -43,7 +44,7 @@ def raw_asset(system: System, name: str, start: dt.date) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        group_name=system.system,
+        group_name=keys.group(system.system, "raw"),
         description=_describe(system, name, table),
         owners=[f"team:{system.owner.replace(' ', '-')}"],
         kinds={"postgres"},
@@ -64,7 +65,7 @@ def raw_asset(system: System, name: str, start: dt.date) -> dg.AssetsDefinition:
     )
     def ingest(
         context: dg.AssetExecutionContext, snapshots: SourceSnapshots, destination: Warehouse
-    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         months = _months(context, start) if by_month else Months()
         try:
             snapshot = snapshots.of(system.system)
@@ -90,10 +91,9 @@ def _months(context: dg.AssetExecutionContext, start: dt.date) -> Months:
 
 def _describe(system: System, name: str, table: Table) -> str:
     lines = [table.description, "", f"**How**: {table.ingest.mode}, key `{', '.join(table.key) or 'none'}`."]
-    if table.subjects:
-        lines.append(
-            f"**Whose**: {', '.join(f'`{s.column}`' + (f' → {s.table}' if s.table else '') for s in table.subjects)}."
-        )
+    if table.subjects and system.person is not None:
+        ways = ", ".join(f"`{way.column}` → {way.table or system.person.table}" for way in table.subjects)
+        lines.append(f"**Whose**: {ways}.")
     if table.personal:
         lines.append(f"**Personal**: {', '.join(f'`{column}` ({kind})' for column, kind in table.personal.items())}.")
     lines.append(f"**Kept**: {table.retention.age or table.retention.until}; **on erasure**: {table.erasure.action}.")
@@ -101,7 +101,7 @@ def _describe(system: System, name: str, table: Table) -> str:
     return "\n\n".join(lines)
 
 
-def _definition_metadata(system: System, name: str, table: Table) -> dict[str, object]:
+def _definition_metadata(system: System, name: str, table: Table) -> dict[str, Any]:
     columns = [
         dg.TableColumn(
             column_name,
@@ -118,7 +118,7 @@ def _definition_metadata(system: System, name: str, table: Table) -> dict[str, o
     }
 
 
-def _result_metadata(result: TableResult) -> dict[str, object]:
+def _result_metadata(result: TableResult) -> dict[str, Any]:
     proof = result.reconciliation
     reasons = "\n".join(
         f"| {load.chunk} | {load.reason} | {load.rows:,} | {load.bytes:,} | {load.seconds:.2f} |"

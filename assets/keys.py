@@ -1,6 +1,8 @@
-"""Every AssetKey is made here, and nowhere else."""
+"""Every AssetKey and group name is made here, and nowhere else."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import dagster as dg
 
@@ -13,3 +15,8 @@ def raw(system: str, table: str) -> dg.AssetKey:
 def model(schema: str, name: str) -> dg.AssetKey:
     """A dbt model, under the schema it is built in."""
     return dg.AssetKey([schema, name])
+
+
+def group(system: str, layer: Literal["raw", "staging", "marts"]) -> str:
+    """Group of a system's assets: the graph reads from its raw tables over staging to its marts."""
+    return f"{system}_{layer}"

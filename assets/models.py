@@ -12,7 +12,6 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from assets import keys
 from resources.databases import SourceSnapshots
 from warehouse.catalog import Catalog
-from warehouse.catalog import Catalog
 
 #: How often a model tagged so is refreshed, and after how long without a refresh it is said to be stale.
 CADENCES = {
@@ -31,11 +30,12 @@ class Translator(DagsterDbtTranslator):
         properties = self.get_resource_props(manifest, unique_id)
         if properties["resource_type"] != "model":
             return spec
-        folder = properties["fqn"][1:-1]
+        # models/<layer>/<system>/<name>.sql; intermediate models belong to the marts that they serve.
+        layer, system = properties["fqn"][1:3]
         cadence = next((tag for tag in properties.get("tags", []) if tag in CADENCES), None)
         spec = spec.replace_attributes(
             key=keys.model(properties["schema"], properties["name"]),
-            group_name=folder[1] if folder[0] == "staging" and len(folder) > 1 else "_".join(folder) or "models",
+            group_name=keys.group(system, "staging" if layer == "staging" else "marts"),
         )
         if cadence is not None:
             spec = dg.apply_freshness_policy(spec, dg.FreshnessPolicy.time_window(fail_window=CADENCES[cadence]))

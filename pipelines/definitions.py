@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,10 @@ from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
 from resources.settings import Settings
 from sensors.failures import failed_runs
 from warehouse.catalog import Catalog
+
+
+# Pinned, and its beta parts are used knowingly (backfill policies): its warnings say nothing to a user of ours.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:

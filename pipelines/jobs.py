@@ -1,7 +1,6 @@
 """Jobs and schedules, derived from the catalog and from the cadence tag of each dbt model."""
 
 import datetime as dt
-
 from typing import Any
 
 import dagster as dg
@@ -21,6 +20,7 @@ _CADENCES: dict[str, tuple[str, int | None]] = {
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 EVERYTHING = "daily"
+INGEST = "ingest"
 MODELS = "models"
 
 
@@ -47,18 +47,21 @@ def refresh_jobs(catalog: Catalog) -> list[dg.ScheduleDefinition]:
 
 
 def single_jobs(catalog: Catalog) -> list[Any]:
-    """Jobs for launching by hand: one per system that ingests its tables, and one that builds all models."""
+    """Jobs for launching by hand: ingest all systems, or one; build all models."""
     raw = dg.AssetSelection.key_prefixes(*([system.raw_schema] for system in catalog.systems.values()))
-    models = dg.define_asset_job(
-        MODELS, selection=dg.AssetSelection.all() - raw, description="Build and test every dbt model."
-    )
-    return [models] + [
+    return [
+        dg.define_asset_job(INGEST, selection=raw, description="Ingest every table of every system."),
         dg.define_asset_job(
-            f"ingest_{name}",
-            selection=dg.AssetSelection.key_prefixes([system.raw_schema]),
-            description=f"Ingest every table of {system.title}, under one snapshot.",
-        )
-        for name, system in catalog.systems.items()
+            MODELS, selection=dg.AssetSelection.all() - raw, description="Build and test every dbt model."
+        ),
+        *(
+            dg.define_asset_job(
+                f"{INGEST}_{name}",
+                selection=dg.AssetSelection.key_prefixes([system.raw_schema]),
+                description=f"Ingest every table of {system.title}, under one snapshot.",
+            )
+            for name, system in catalog.systems.items()
+        ),
     ]
 
 
@@ -66,7 +69,7 @@ def _refresh(catalog: Catalog, cadence: str, cron: str, back: int | None) -> dg.
     selection = (
         dg.AssetSelection.all()
         if cadence == EVERYTHING
-        else dg.AssetSelection.tag(cadence, "", include_sources=False).upstream()
+        else dg.AssetSelection.tag(cadence, "").upstream()
     )
     job = dg.define_asset_job(
         cadence,
@@ -83,6 +86,7 @@ def _refresh(catalog: Catalog, cadence: str, cron: str, back: int | None) -> dg.
         job=job,
         cron_schedule=cron,
         execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Refreshes what is due {cadence.replace('_', '-')}: current month"
         + (f" and {back} before." if back is not None else ", and proves all history."),
     )

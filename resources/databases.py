@@ -25,8 +25,8 @@ class Warehouse(dg.ConfigurableResource[object]):
 class SourceSnapshots(dg.ConfigurableResource[object]):
     """One exported snapshot per system, shared by all steps of a run.
 
-    The in-process executor keeps resources for the whole run. A snapshot is opened at the first table of its system, and
-    given back by ``release`` when the reading is over: an open snapshot holds back the source's vacuum.
+    The in-process executor keeps resources for the whole run. A snapshot is opened at the first table of its system,
+    and given back by ``release`` when the reading is over: an open snapshot holds back the source's vacuum.
     """
 
     _stack: ExitStack = PrivateAttr()

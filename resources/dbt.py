@@ -58,7 +58,7 @@ def ensure_manifest(settings: Settings) -> Path:
     """
     manifest = target_path(settings) / "manifest.json"
     stamp = manifest.with_name("manifest.stamp")
-    digest = _digest()
+    digest = project_digest()
     if manifest.is_file() and stamp.is_file() and stamp.read_text() == digest:
         return manifest
     manifest.parent.mkdir(parents=True, exist_ok=True)
@@ -82,11 +82,11 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
     return {**connection_environment(settings.warehouse()), **folder_environment(settings)}
 
 
-def _digest() -> str:
-    """Content hash of the files that a manifest depends on."""
+def project_digest() -> str:
+    """Content hash of the dbt project: of the files that a manifest depends on."""
     digest = hashlib.sha256()
     for path in sorted(DBT_PROJECT.rglob("*")):
         if path.is_file() and path.suffix in (".sql", ".yml", ".yaml", ".md", ".csv"):
             digest.update(str(path.relative_to(DBT_PROJECT)).encode())
             digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:12]

@@ -6,13 +6,14 @@ Exit codes: 0 done; 1 done and something is wrong (a finding, a failed asset); 2
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import typer
-from click.exceptions import ClickException
 
 from pipelines.cli import catalog, demo, runs, servers, status, ui
-from pipelines.cli.output import show_error
+from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
 
 app = typer.Typer(
@@ -45,15 +46,21 @@ def exit_code(error: DrivetrainError) -> int:
 
 def main() -> None:
     """Run the command line; the console script's entry point."""
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        code = app(standalone_mode=False)
+        app()
     except DrivetrainError as error:
         show_error(error)
         sys.exit(exit_code(error))
-    except ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print("\nInterrupted. Nothing is half done: run the same command again.", file=sys.stderr)  # noqa: T201
+    except (KeyboardInterrupt, SystemExit) as end:
+        if not interrupted or getattr(end, "code", 1) in (None, 0):
+            raise
+        errors.print("Interrupted. Nothing is half done: run the same command again.")
         sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)

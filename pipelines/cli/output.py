@@ -11,8 +11,9 @@ from rich.text import Text
 
 from warehouse.errors import DrivetrainError
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Bound to the real streams: what a run prints meanwhile is sent to a file (``running.run_job``).
+console = Console(file=sys.stdout, highlight=False)
+errors = Console(file=sys.stderr, highlight=False)
 
 
 def show_json(value: Any) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import logging
+import datetime as dt
 import threading
 import uuid
+import warnings
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from resources.dbt import project_digest
 from resources.instance import enter_instance
 from resources.settings import Settings
+from warehouse.postgres.sessions import connect
 
 if TYPE_CHECKING:
     import dagster as dg
+
+
+# Says with which state of the dbt project a run was made.
+_PROJECT_TAG = "drivetrain/dbt_project"
 
 
 @dataclass
@@ -55,16 +62,27 @@ def run_job(
     """
     import dagster as dg
 
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
     from pipelines.definitions import defs
 
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
     job = defs.resolve_job_def(name)
     run_id = str(uuid.uuid4())
-    with dg.DagsterInstance.get() as instance, _watching(instance, run_id, progress):
+    log_file = Settings.load().home / "logs" / f"{name}-{run_id[:8]}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        dg.DagsterInstance.get() as instance,
+        log_file.open("w") as log,
+        redirect_stdout(log),
+        redirect_stderr(log),
+        _watching(instance, run_id, progress),
+    ):
+        # Dagster's storage connects anew for every query unless told that its process is long-lived, as this one is.
+        instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=600, max_overflow=10)
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            tags={**tags, "drivetrain/by": "command line"},
+            tags={**tags, "drivetrain/by": "command line", _PROJECT_TAG: project_digest()},
             asset_selection=list(keys) if keys is not None else None,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -101,6 +119,32 @@ def _watching(
     finally:
         ended.set()
         watcher.join()
+
+
+def models_built_today(settings: Settings) -> str | None:
+    """The last run that built all models, if they need not be built again.
+
+    That is: the dbt project is the same, no row has entered the warehouse since, and it was today (UTC), because some
+    models look at the date.
+    """
+    import dagster as dg
+
+    from pipelines.jobs import MODELS
+
+    with connect(settings.warehouse(), read_only=True) as connection:
+        row = connection.execute("SELECT extract(epoch FROM max(committed_at)) FROM platform.load").fetchone()
+    last_load = float(row[0]) if row and row[0] is not None else 0.0
+    with dg.DagsterInstance.get() as instance:
+        records = instance.get_run_records(
+            dg.RunsFilter(
+                job_name=MODELS, statuses=[dg.DagsterRunStatus.SUCCESS], tags={_PROJECT_TAG: project_digest()}
+            ),
+            limit=1,
+        )
+    if not records or (records[0].start_time or 0) < last_load:
+        return None
+    started = dt.datetime.fromtimestamp(records[0].start_time or 0, dt.UTC)
+    return records[0].dagster_run.run_id if started.date() == dt.datetime.now(dt.UTC).date() else None
 
 
 def _summary(result: dg.ExecuteInProcessResult) -> RunSummary:

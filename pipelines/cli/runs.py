@@ -34,7 +34,7 @@ def ingest(
     """
     from assets import keys
     from assets.ingestion import history_starts
-    from pipelines.jobs import EVERYTHING, month_tags
+    from pipelines.jobs import INGEST, month_tags
 
     settings = Settings.load()
     catalog = settings.catalog()
@@ -54,10 +54,11 @@ def ingest(
     last = _month(until) if until else today.replace(day=1)
     if not history_starts(catalog) <= first <= last <= today.replace(day=1):
         raise ConfigurationError(
-            f"months {first:%Y-%m} to {last:%Y-%m} are no range within {history_starts(catalog):%Y-%m} and {today:%Y-%m}"
+            f"months {first:%Y-%m} to {last:%Y-%m} are no range within "
+            f"{history_starts(catalog):%Y-%m} and {today:%Y-%m}"
         )
     with console.status("Ingesting …") as spinner, platform(settings, spinner.update):
-        summary = run_job(EVERYTHING, tags=month_tags(first, last), keys=wanted)
+        summary = run_job(INGEST, tags=month_tags(first, last), keys=wanted)
     _finish(summary, json)
 
 
@@ -92,7 +93,8 @@ def show(summary: RunSummary) -> None:
     verdict = "[green]done[/]" if summary.success else "[red]failed[/]"
     console.print(
         f"{verdict}: {len(summary.materialized)} assets, {summary.rows_written:,} rows written, "
-        f"{summary.checks_passed} checks passed, {len(summary.checks_failed)} failed  [dim](run {summary.run_id[:8]})[/]"
+        f"{summary.checks_passed} checks passed, {len(summary.checks_failed)} failed  "
+        f"[dim](run {summary.run_id[:8]})[/]"
     )
     for check in summary.checks_failed:
         console.print(f"  [red]check failed[/] {check}", markup=True)

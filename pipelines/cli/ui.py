@@ -42,7 +42,7 @@ def ui(
             "--host", _HOST, "--port", str(chosen), "--log-level", "warning",
         ]  # fmt: skip
         # A session of its own: Ctrl-C reaches this process alone, which then stops Dagster before the servers.
-        process = subprocess.Popen(command, cwd=PROJECT, env=dict(os.environ), start_new_session=True)
+        process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "PYTHONWARNINGS": "ignore"}, start_new_session=True)
         try:
             _wait(process, chosen)
             spinner.stop()
@@ -75,7 +75,7 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
                 f"Dagster ended with code {process.returncode} before it served", hint=f"Is port {port} taken?"
             )
         try:
-            with urllib.request.urlopen(f"http://{_HOST}:{port}/server_info", timeout=2):  # noqa: S310 (loopback)
+            with urllib.request.urlopen(f"http://{_HOST}:{port}/server_info", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
