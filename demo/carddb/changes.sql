@@ -20,7 +20,8 @@ FROM generate_series(1, pg_temp.n(100)) AS i
 JOIN cards ON cards.id = pg_temp.skewed('prices.card' || pg_temp.round(), i, (SELECT max(id) FROM cards))
 ORDER BY i;
 
-DELETE FROM collection_items WHERE id % 997 = pg_temp.round() % 997;
+DELETE FROM collection_items
+WHERE id IN (SELECT id FROM collection_items ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(60));
 
 INSERT INTO collection_items (collection_id, card_id, condition, acquired_at, price_paid, currency, created_at, updated_at)
 SELECT collections.id, pg_temp.skewed('items.card' || pg_temp.round(), i, pg_temp.n(20000)), 'excellent', pg_temp.clock()::date,
@@ -30,14 +31,16 @@ JOIN collections ON collections.id = pg_temp.skewed('items.collection' || pg_tem
 ORDER BY i;
 
 UPDATE collection_items SET for_trade = NOT for_trade, notes = 'price on request', updated_at = pg_temp.clock()
-WHERE id % 1009 = pg_temp.round() % 1009;
+WHERE id IN (SELECT id FROM collection_items ORDER BY hashint8extended(id, -pg_temp.round()) LIMIT pg_temp.n(60));
 
-UPDATE collections SET name = name || ' ✓', updated_at = pg_temp.clock() WHERE id % 499 = pg_temp.round() % 499;
+UPDATE collections SET name = name || ' ✓', updated_at = pg_temp.clock()
+WHERE id IN (SELECT id FROM collections ORDER BY hashint8extended(id, -pg_temp.round()) LIMIT pg_temp.n(10));
 -- Its items go with it.
-DELETE FROM collections WHERE id % 1511 = 1000 + pg_temp.round() % 511;
+DELETE FROM collections
+WHERE id IN (SELECT id FROM collections ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(2));
 
 UPDATE users SET last_login_at = pg_temp.clock(), bio = coalesce(bio, '') || ' …', updated_at = pg_temp.clock()
-WHERE id % 101 = pg_temp.round() % 101;
+WHERE id IN (SELECT id FROM users ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(50));
 
 UPDATE cards SET attributes = attributes || jsonb_build_object('corrected', pg_temp.round()), updated_at = pg_temp.clock()
-WHERE id % 2003 = pg_temp.round() % 2003;
+WHERE id IN (SELECT id FROM cards ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(10));

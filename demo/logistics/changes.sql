@@ -55,8 +55,17 @@ INSERT INTO duty_logs (rider_id, started_at, start_lat, start_lon, created_at)
 SELECT id, pg_temp.clock(), 19.07, 72.88, pg_temp.clock() FROM riders
 WHERE status = 'active' AND id % 300 = pg_temp.round() % 300 ORDER BY id;
 
+INSERT INTO support_tickets (rider_id, category, subject, body, opened_at, created_at, updated_at)
+SELECT id, 'payout', 'Payout missing', 'Since yesterday. ' || mobile, pg_temp.clock(), pg_temp.clock(), pg_temp.clock() FROM riders
+WHERE status = 'active' ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(6);
+
+INSERT INTO withdrawal_requests (rider_id, amount, account_holder, account_number, ifsc, requested_at, created_at, updated_at)
+SELECT id, 100 + id % 400, name, '77' || 1000000000 + id, 'SBIN0000001', pg_temp.clock(), pg_temp.clock(), pg_temp.clock() FROM riders
+WHERE status = 'active' ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(8);
+
 -- Second thoughts: a rating, a profile, a ticket, a withdrawal.
-UPDATE ratings SET rating = 1, comment = 'changed my mind', updated_at = pg_temp.clock() WHERE id % 1000 = pg_temp.round() % 1000;
+UPDATE ratings SET rating = 1, comment = 'changed my mind', updated_at = pg_temp.clock()
+WHERE id IN (SELECT id FROM ratings ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(12));
 
 UPDATE riders SET last_active_at = pg_temp.clock(), preferences = preferences || jsonb_build_object('seen', pg_temp.round()),
     updated_at = pg_temp.clock()
@@ -76,10 +85,13 @@ SELECT rider_id, 'withdrawal', -amount, 'WIT-' || id, jsonb_build_object('utr', 
 
 -- A new upload replaces the old one.
 WITH gone AS (
-    DELETE FROM rider_documents WHERE id % 500 = pg_temp.round() % 500 RETURNING *
+    DELETE FROM rider_documents
+    WHERE id IN (SELECT id FROM rider_documents ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(10))
+    RETURNING *
 )
 INSERT INTO rider_documents (rider_id, document_type, bucket, object_key, number_masked, sha256, byte_size, created_at, updated_at)
 SELECT rider_id, document_type, bucket, rider_id || '/' || document_type || '/again-' || pg_temp.round() || '.jpg', number_masked,
     sha256(convert_to('again' || id || '.' || pg_temp.round(), 'UTF8')), byte_size, pg_temp.clock(), pg_temp.clock()
 FROM gone ORDER BY id;
-DELETE FROM rider_documents WHERE id % 701 = pg_temp.round() % 701;
+DELETE FROM rider_documents
+WHERE id IN (SELECT id FROM rider_documents ORDER BY hashint8extended(id, -pg_temp.round()) LIMIT pg_temp.n(4));

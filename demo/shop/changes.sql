@@ -66,8 +66,10 @@ WHERE id IN (SELECT id FROM products ORDER BY md5(id::text || pg_temp.round()) L
 UPDATE customers SET city = 'Kuala Lumpur', updated_at = pg_temp.clock()
 WHERE id IN (SELECT id FROM customers ORDER BY md5(id::text || pg_temp.round()) LIMIT pg_temp.n(15));
 
-DELETE FROM reviews WHERE id % 1009 = pg_temp.round() % 1009;
-UPDATE reviews SET rating = 1, body = 'Broke after a week.', updated_at = pg_temp.clock() WHERE id % 997 = pg_temp.round() % 997;
+DELETE FROM reviews
+WHERE id IN (SELECT id FROM reviews ORDER BY hashint8extended(id, pg_temp.round()) LIMIT pg_temp.n(20));
+UPDATE reviews SET rating = 1, body = 'Broke after a week.', updated_at = pg_temp.clock()
+WHERE id IN (SELECT id FROM reviews ORDER BY hashint8extended(id, -pg_temp.round()) LIMIT pg_temp.n(20));
 INSERT INTO reviews (order_id, shop_id, product_id, customer_id, rating, body, created_at, updated_at)
 SELECT id, shop_id, product_id, customer_id, 5, 'Arrived today 🎉', pg_temp.clock(), pg_temp.clock()
 FROM orders JOIN order_items ON order_id = id AND order_created_at = orders.created_at AND item_no = 1
