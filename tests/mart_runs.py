@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from independent_marts import Figures, IndependentMart, Row
 from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
 from demo.servers import Servers
-from tests.independent_marts import Figures, IndependentMart, Row
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 

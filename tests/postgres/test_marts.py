@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from independent_marts import INDEPENDENT_MARTS
+from mart_runs import DbtRun, expected_rows, fresh_database, mart_rows, run_dbt
 
 from demo.generate import change, fill
 from demo.servers import Servers
-from tests.independent_marts import INDEPENDENT_MARTS
-from tests.mart_runs import DbtRun, expected_rows, fresh_database, mart_rows, run_dbt
 from warehouse.catalog.loader import load_catalog
 from warehouse.ingest import ingest_table
 from warehouse.ingest.snapshot import open_snapshot

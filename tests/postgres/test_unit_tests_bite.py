@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
+from mart_runs import PROJECT, DbtRun, fresh_database, run_dbt
 from psycopg import sql
 
 from demo.servers import Servers
-from tests.mart_runs import PROJECT, DbtRun, fresh_database, run_dbt
 
 ROOT = Path(__file__).parents[2]
 NAIVE = ROOT / "tests" / "naive_marts"
