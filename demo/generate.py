@@ -305,25 +305,36 @@ def _make_role(connection: psycopg.Connection, system: str) -> None:
 
 
 def _grant(connection: psycopg.Connection, system: str) -> None:
-    """What the application may do: rows, not tables. Row-level security applies to it."""
+    """What the application may do: rows, not tables. Row-level security applies to it.
+
+    Not on partitions: a grant there would go past the security of their parent.
+    """
     connection.execute(
         sql.SQL(
             "GRANT USAGE ON SCHEMA public TO {role};"
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};"
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {tables} TO {role};"
             "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};"
-        ).format(role=sql.Identifier(f"{system}_app"))
+        ).format(
+            role=sql.Identifier(f"{system}_app"),
+            tables=sql.SQL(", ").join(map(sql.Identifier, _tables(connection))),
+        )
     )
 
 
-def _count(connection: psycopg.Connection) -> dict[str, int]:
-    tables = connection.execute(
+def _tables(connection: psycopg.Connection) -> list[str]:
+    """The tables, without their partitions."""
+    found = connection.execute(
         """
         SELECT relname FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname
         """
-    ).fetchall()
+    )
+    return [row[0] for row in found.fetchall()]
+
+
+def _count(connection: psycopg.Connection) -> dict[str, int]:
     rows: dict[str, int] = {}
-    for (table,) in tables:
+    for table in _tables(connection):
         row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
         rows[table] = row[0] if row else 0
     return rows
