@@ -72,10 +72,11 @@ def document(files: dict[str, str], name: str) -> Any:
 
 def test_the_files_of_a_system(files: dict[str, str]) -> None:
     assert sorted(files) == [
-        "models/staging/deli/_deli__models.yml",
         "models/staging/deli/_deli__sources.yml",
         "models/staging/deli/stg_deli__guests.sql",
+        "models/staging/deli/stg_deli__guests.yml",
         "models/staging/deli/stg_deli__orders.sql",
+        "models/staging/deli/stg_deli__orders.yml",
     ]
     assert all("rendered by `drivetrain catalog render`" in text.splitlines()[0] for text in files.values())
     assert all(text.endswith("\n") and not text.endswith("\n\n") for text in files.values())
@@ -101,7 +102,7 @@ def test_a_staging_model_names_its_columns_and_leaves_credentials_out(files: dic
 
 
 def test_a_model_says_what_it_leaves_out_and_what_is_personal(files: dict[str, str]) -> None:
-    guests = document(files, "_deli__models.yml")["models"][0]
+    (guests,) = document(files, "stg_deli__guests.yml")["models"]
     assert guests["description"].endswith("Left out here, as credentials: password_hash.")
     assert guests["columns"] == [
         {"name": "id", "description": "Key.", "config": {"meta": {"personal": "person_id"}}},
@@ -142,7 +143,7 @@ def test_writing_twice_changes_nothing_and_removes_what_is_gone(tmp_path: Path) 
     own = tmp_path / "models/staging/deli/by_hand.sql"
     own.parent.mkdir(parents=True)
     own.write_text("select 1")
-    assert len(write_dbt(catalog(DELI, other), tmp_path)) == 8
+    assert len(write_dbt(catalog(DELI, other), tmp_path)) == 10
     assert write_dbt(catalog(DELI, other), tmp_path) == []
     edited = tmp_path / "models/staging/deli/stg_deli__orders.sql"
     edited.write_text(edited.read_text() + "-- by hand")

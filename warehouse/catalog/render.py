@@ -56,9 +56,10 @@ def render_dbt(catalog: Catalog) -> dict[str, str]:
         folder = f"{STAGING}/{name}"
         staged = {table: policy for table, policy in system.tables.items() if _staged_columns(policy)}
         files[f"{folder}/_{name}__sources.yml"] = _yaml(_sources(system))
-        files[f"{folder}/_{name}__models.yml"] = _yaml(_models(system, staged))
         for table, policy in staged.items():
-            files[f"{folder}/{model_name(name, table)}.sql"] = _staging_sql(system, table, policy)
+            model = f"{folder}/{model_name(name, table)}"
+            files[f"{model}.sql"] = _staging_sql(system, table, policy)
+            files[f"{model}.yml"] = _yaml({"version": 2, "models": [_model(system, table, policy)]})
     return files
 
 
@@ -186,10 +187,6 @@ def _retention(table: Table) -> str:
     if retention.until == "age":
         return str(retention.age)
     return retention.until if retention.age is None else f"{retention.until}, {retention.age}"
-
-
-def _models(system: System, staged: Mapping[str, Table]) -> dict[str, Any]:
-    return {"version": 2, "models": [_model(system, name, table) for name, table in staged.items()]}
 
 
 def _model(system: System, name: str, table: Table) -> dict[str, Any]:
