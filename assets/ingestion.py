@@ -69,7 +69,7 @@ def raw_asset(system: System, name: str, start: dt.date) -> dg.AssetsDefinition:
         months = _months(context, start) if by_month else Months()
         try:
             snapshot = snapshots.of(system.system)
-            result = ingest_table(snapshot, destination.dsn(), system, name, months=months, run_id=context.run_id)
+            result = ingest_table(snapshot, destination.dsn(), system, name, months=months, run_id=context.run.run_id)
         except ReconciliationFailed as error:
             yield dg.AssetCheckResult(passed=False, check_name=RECONCILED, metadata={"difference": str(error)})
             raise failed(error) from error

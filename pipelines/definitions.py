@@ -18,7 +18,6 @@ from resources.settings import Settings
 from sensors.failures import failed_runs
 from warehouse.catalog import Catalog
 
-
 # Pinned, and its beta parts are used knowingly (backfill policies): its warnings say nothing to a user of ours.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 

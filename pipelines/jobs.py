@@ -66,11 +66,7 @@ def single_jobs(catalog: Catalog) -> list[Any]:
 
 
 def _refresh(catalog: Catalog, cadence: str, cron: str, back: int | None) -> dg.ScheduleDefinition:
-    selection = (
-        dg.AssetSelection.all()
-        if cadence == EVERYTHING
-        else dg.AssetSelection.tag(cadence, "").upstream()
-    )
+    selection = dg.AssetSelection.all() if cadence == EVERYTHING else dg.AssetSelection.tag(cadence, "").upstream()
     job = dg.define_asset_job(
         cadence,
         selection=selection,

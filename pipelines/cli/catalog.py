@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json as json_module
 from typing import Annotated
 
 import typer
 
 from pipelines.cli.output import console, show_json
 from resources.dbt import DBT_PROJECT
-from resources.settings import PROJECT, Settings
+from resources.settings import Settings
 from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.postgres.sessions import Dsn, connect, translated
 
@@ -37,6 +36,8 @@ def check(
             )
     findings: list[Finding] = []
     if not offline:
+        for name in wanted:
+            settings.primary(name)  # every address is known before the first is asked
         with settings.embedded_servers():
             for name in wanted:
                 dsn = settings.primary(name)
@@ -81,7 +82,7 @@ def draft(
 @app.command()
 def render() -> None:
     """Write what is derived from the catalog: dbt sources and staging models, and the JSON Schema for editors."""
-    from warehouse.catalog.json_schema import catalog_json_schema
+    from warehouse.catalog.json_schema import SCHEMA, rendered
     from warehouse.catalog.render import write_dbt
 
     settings = Settings.load()
@@ -91,11 +92,9 @@ def render() -> None:
             hint="Unset DRIVETRAIN_CATALOG.",
         )
     changed = write_dbt(settings.catalog(), DBT_PROJECT)
-    schema = PROJECT / "warehouse" / "catalog" / "schema.json"
-    text = json_module.dumps(catalog_json_schema(), indent=2, ensure_ascii=False) + "\n"
-    if not schema.is_file() or schema.read_text(encoding="utf-8") != text:
-        schema.write_text(text, encoding="utf-8")
-        changed.append(str(schema.relative_to(PROJECT)))
+    if not SCHEMA.is_file() or SCHEMA.read_text(encoding="utf-8") != rendered():
+        SCHEMA.write_text(rendered(), encoding="utf-8")
+        changed.append(SCHEMA.name)
     for path in changed:
         console.print(f"wrote {path}")
     console.print(f"{len(changed)} files changed")

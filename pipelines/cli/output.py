@@ -24,6 +24,6 @@ def show_json(value: Any) -> None:
 
 def show_error(error: DrivetrainError) -> None:
     """Say what is wrong and what to do, on standard error."""
-    errors.print(Text("error: ", style="bold red").append(Text(error.message, style="default")))
+    errors.print(Text("error: ", style="bold red").append(Text(error.message, style="default")), soft_wrap=True)
     if error.hint:
-        errors.print(Text(f"  {error.hint}", style="dim"))
+        errors.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)

@@ -49,6 +49,9 @@ def ingest(
             known = ", ".join(catalog.systems[system].tables)
             raise ConfigurationError(f"no table {table!r} in system {system}", hint=f"There are: {known}")
         wanted += [keys.raw(system, name) for name in ([table] if dot else catalog.systems[system].tables)]
+    for system in {key.path[0].removeprefix("raw_") for key in wanted}:
+        settings.primary(system)  # every address is known before anything starts
+    settings.warehouse()
     today = dt.datetime.now(dt.UTC).date()
     first = _month(since) if since else history_starts(catalog)
     last = _month(until) if until else today.replace(day=1)
@@ -67,6 +70,7 @@ def build(json: Annotated[bool, _JSON] = False) -> None:
     from pipelines.jobs import MODELS
 
     settings = Settings.load()
+    settings.warehouse()
     with console.status("Building …") as spinner, platform(settings, spinner.update):
         summary = run_job(MODELS, tags={})
     _finish(summary, json)

@@ -54,19 +54,21 @@ def destroy(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
 
 
 def _table(state: dict[str, dict[str, dict[str, object]]]) -> None:
-    table = Table("server", "running", "address", "databases", "data", box=None, header_style="bold")
+    table = Table("server", "running", "address", "databases", box=None, header_style="bold")
     notes: set[str] = set()
     for name, server in state["servers"].items():
         databases = server.get("databases")
         table.add_row(
             name,
             "[green]yes[/]" if server["running"] else "[yellow]no[/]",
-            f"{server['host']}:{server['port']}",
+            f"{server['host']}:{server['port']}" if server.get("port") else "",
             ", ".join(databases) if isinstance(databases, dict) else "",
-            str(server["data_directory"]),
         )
+        if server.get("data_directory"):
+            notes.add(f"{name} data: {server['data_directory']}")
         if server.get("location_note"):
             notes.add(str(server["location_note"]))
     console.print(table)
     for note in sorted(notes):
-        console.print(f"[dim]{note}[/]")
+        console.print(note, style="dim", markup=False, soft_wrap=True)
+    console.print("Addresses with passwords, for psql and scripts: drivetrain servers status --json", style="dim")

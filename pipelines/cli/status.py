@@ -66,6 +66,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON docum
     Exits 1 if a table differs from its source.
     """
     settings = Settings.load()
+    settings.warehouse()  # asking makes no servers
     with settings.embedded_servers():
         found = read_status(settings)
     if json:

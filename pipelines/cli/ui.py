@@ -42,11 +42,22 @@ def ui(
             "--host", _HOST, "--port", str(chosen), "--log-level", "warning",
         ]  # fmt: skip
         # A session of its own: Ctrl-C reaches this process alone, which then stops Dagster before the servers.
-        process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "PYTHONWARNINGS": "ignore"}, start_new_session=True)
+        log = settings.home / "logs" / "dagster.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as sink:
+            process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env={**os.environ, "PYTHONWARNINGS": "ignore"},
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
-            _wait(process, chosen)
+            _wait(process, chosen, log)
             spinner.stop()
             console.print(f"Dagster is at [bold]http://{_HOST}:{chosen}[/]. Ctrl-C stops it.")
+            console.print(f"[dim]What it prints goes to {log}[/]")
             code = process.wait()
         except KeyboardInterrupt:
             console.print("Stopping …")
@@ -67,19 +78,24 @@ def _free_port(start: int) -> int:
     raise ServerUnavailable(f"no free port between {start} and {start + 99}", hint="Choose one with --port.")
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServerUnavailable(
-                f"Dagster ended with code {process.returncode} before it served", hint=f"Is port {port} taken?"
+                f"Dagster ended with code {process.returncode} before it served; it said:\n{_tail(log)}",
+                hint=f"Is port {port} taken? The whole log is {log}.",
             )
         try:
             with urllib.request.urlopen(f"http://{_HOST}:{port}/server_info", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
-    raise ServerUnavailable(f"Dagster did not serve within {_PATIENCE_SECONDS} s")
+    raise ServerUnavailable(f"Dagster did not serve within {_PATIENCE_SECONDS} s; it said:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

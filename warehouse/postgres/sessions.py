@@ -36,6 +36,8 @@ CANONICAL = {
     "xmloption": "content",
     "lc_monetary": "C",
 }
+#: Those of them that a session reports, and that libpq overrides from the environment (PGTZ, PGDATESTYLE).
+_REPORTED = {"timezone": "TimeZone", "datestyle": "DateStyle", "intervalstyle": "IntervalStyle"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class Dsn:
             raise ConfigurationError(
                 f"{self.label} is empty", hint="Write postgresql://user:password@host:port/database"
             )
+        # A password with a bare @ or / is cut there, and its rest would be shown as a host, port or database.
+        place = [str(parameters.get(part) or "") for part in ("host", "hostaddr", "dbname")]
+        if any("@" in part[1:] for part in place) or not set(str(parameters.get("port") or "")) <= set("0123456789,"):
+            raise ConfigurationError(
+                f"{self.label}: its host, port or database cannot be meant like this",
+                hint="In a URI, write @ : / ? # and % of a password as %40 %3A %2F %3F %23 and %25.",
+            )
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -80,7 +89,12 @@ class Dsn:
 
 @contextmanager
 def connect(
-    dsn: Dsn, *, read_only: bool = False, see_all_rows: bool = False, application: str = "drivetrain"
+    dsn: Dsn,
+    *,
+    read_only: bool = False,
+    see_all_rows: bool = False,
+    lock_timeout: str | None = None,
+    application: str = "drivetrain",
 ) -> Generator[Connection]:
     """A session with canonical settings, closed at the end; a transaction is committed only by its own block.
 
@@ -89,6 +103,7 @@ def connect(
         read_only: every transaction of the session is read-only.
         see_all_rows: set ``row_security = off``, so that a table whose policies would hide rows from this role
             is an error instead of a silently shorter answer.
+        lock_timeout: how long to wait for somebody else's lock, e.g. ``60s``; by default as the server has it.
         application: shown in ``pg_stat_activity``.
 
     Raises:
@@ -100,6 +115,8 @@ def connect(
         options["default_transaction_read_only"] = "on"
     if see_all_rows:
         options["row_security"] = "off"
+    if lock_timeout is not None:
+        options["lock_timeout"] = lock_timeout
     # Merged here, because a DSN may carry options of its own.
     given = str(dsn.parameters.get("options") or "")
     switches = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in options.items())
@@ -112,11 +129,16 @@ def connect(
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
+            client_encoding="utf8",
             options=f"{given} {switches}".strip(),
         )
     except psycopg.Error as error:
         raise _connection_error(dsn, error) from None
     try:
+        with translated(dsn.label):
+            for name, reported in _REPORTED.items():
+                if connection.info.parameter_status(reported) != CANONICAL[name]:
+                    connection.execute("SELECT set_config(%s, %s, false)", (name, CANONICAL[name]))
         yield connection
     finally:
         connection.close()
@@ -128,7 +150,7 @@ def _connection_error(dsn: Dsn, error: psycopg.Error) -> DrivetrainError:
     _, fatal, said = text.partition("FATAL:")
     if not fatal:
         return ServerUnavailable(
-            f"{dsn.label}: no answer from {dsn}: {text.splitlines()[-1] if text else type(error).__name__}",
+            f"{dsn.label}: no answer from {dsn}: {text.splitlines()[0] if text else type(error).__name__}",
             hint="Is the server up and the address right? The embedded ones start with `drivetrain servers up`.",
         )
     said = said.strip().splitlines()[0]
@@ -170,10 +192,24 @@ def translated(where: str) -> Generator[None]:
         raise ServerUnavailable(
             f"{where}: the server is out of room: {_said(error)}", hint="Nothing was kept."
         ) from error
+    except errors.DependentObjectsStillExist as error:
+        raise CatalogMismatch(
+            f"{where}: {_said(error)}: {error.diag.message_detail}",
+            hint="Something in the database still reads it: change or drop that first.",
+        ) from error
+    except (errors.DuplicateTable, errors.DuplicateObject) as error:
+        raise CatalogMismatch(f"{where}: {_said(error)}", hint="Two things want this name: rename one.") from error
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        # Not chained: the driver's message quotes the row.
+        raise DrivetrainError(
+            f"{where}: the server refused a row: {_said(error)}", hint="Nothing of it was kept."
+        ) from None
     except psycopg.OperationalError as error:
         raise ServerUnavailable(
             f"{where}: the connection was lost: {_said(error)}", hint="Nothing was kept."
         ) from error
+    except psycopg.Error as error:
+        raise DrivetrainError(f"{where}: the server refused: {_said(error)}", hint="Nothing of it was kept.") from error
 
 
 def _said(error: psycopg.Error) -> str:
