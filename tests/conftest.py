@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from ingesting import Bench, Databases, bench_on, databases
 from psycopg import conninfo, sql
 
 from demo.servers import Servers
@@ -74,3 +75,17 @@ def empty_database(servers: Servers) -> Iterator[str]:
             yield conninfo.make_conninfo(admin, dbname=name)
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def pair(servers: Servers) -> Iterator[Databases]:
+    """A source and a migrated warehouse that tests of ingestion share, each within schemas of its own."""
+    with databases(servers) as shared:
+        yield shared
+
+
+@pytest.fixture
+def bench(pair: Databases) -> Iterator[Bench]:
+    """A system of one's own: its schema in the source, its raw schema in the warehouse."""
+    with bench_on(pair) as system:
+        yield system

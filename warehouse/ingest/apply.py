@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from warehouse.catalog.model import RangePartition, System, Table
 from warehouse.catalog.naming import month_name
-from warehouse.errors import CatalogMismatch, DrivetrainError, ReconciliationFailed
+from warehouse.errors import CatalogMismatch, DrivetrainError, ReconciliationFailed, SourceInterrupted, UnsupportedType
 from warehouse.ingest import sql as queries
 from warehouse.ingest.plan import Action, Facts, LoadMonth, LoadWhole, MergeDelta, Plan, plan_table
-from warehouse.ingest.scope import Months, next_month
+from warehouse.ingest.scope import Months, month_text, next_month
 from warehouse.ingest.snapshot import SourceSnapshot
-from warehouse.postgres.bounds import covers
+from warehouse.postgres.bounds import Span, covers, direct, gaps
 from warehouse.postgres.carriage import carriage
 from warehouse.postgres.fingerprints import WHOLE, Fingerprint, bucket_of, fingerprints, month_of, total
 from warehouse.postgres.introspection import LiveTable, read_table
@@ -33,6 +33,7 @@ from warehouse.state.ledger import (
     LoadRecord,
     Origin,
     Reconciliation,
+    is_outdated,
     read_watermark,
     record_load,
     record_reconciliation,
@@ -41,6 +42,9 @@ from warehouse.state.ledger import (
 from warehouse.state.raw_store import RawTable
 
 log = logging.getLogger(__name__)
+
+#: How long a load waits for somebody else's lock on a raw table; the swap's own locks are asked for otherwise.
+LOCK_TIMEOUT = "60s"
 
 #: Months are named like this in the warehouse where the source's own table is not partitioned by month.
 _MONTH_PATTERN = "{table}_y{year}m{month}"
@@ -53,7 +57,7 @@ class TableResult:
     Attributes:
         loads: what was written, in order; empty if both sides agreed already.
         reconciliation: both sides after the load, under the same source snapshot.
-        left_source: months kept in the warehouse that the source dropped with their partition.
+        left_source: months that the warehouse keeps, wholly or in part, after the source dropped their partition.
         seconds: wall-clock time of the whole.
     """
 
@@ -101,7 +105,10 @@ def ingest_table(
     """
     started = time.monotonic()
     where = f"{system.system}.{name}"
-    with snapshot.session() as source, connect(warehouse, application="drivetrain ingest") as target:
+    with (
+        snapshot.session() as source,
+        connect(warehouse, application="drivetrain ingest", lock_timeout=LOCK_TIMEOUT) as target,
+    ):
         load = _open(
             where, source, target, system, name, months, Origin(snapshot.id, snapshot.as_of, snapshot.replica, run_id)
         )
@@ -113,9 +120,8 @@ def ingest_table(
         reconciliation = load.conclude(facts, plan)
     if not reconciliation.agrees:
         raise _disagreement(where, reconciliation.source, reconciliation.warehouse, "after the load")
-    return TableResult(
-        system.system, name, tuple(records), reconciliation, plan.left_source, time.monotonic() - started
-    )
+    left = tuple(sorted({*plan.left_source, *load.dropped}))
+    return TableResult(system.system, name, tuple(records), reconciliation, left, time.monotonic() - started)
 
 
 @dataclass
@@ -132,6 +138,9 @@ class _Load:
     raw: RawTable
     months: Months
     origin: Origin
+    high_water: str | None = None
+    #: Months of which the source dropped a part with its partition, and those parts.
+    dropped: dict[dt.date, list[Span]] = field(default_factory=dict[dt.date, list[Span]])
     expected: Mapping[Any, Fingerprint] = field(default_factory=dict[Any, Fingerprint])
     after: dict[Any, Fingerprint] = field(default_factory=dict[Any, Fingerprint])
 
@@ -147,6 +156,11 @@ class _Load:
     @property
     def time_type(self) -> str:
         return next(c.type_name for c in self.raw.carriage.columns if c.name == self.time_column)
+
+    @property
+    def time_nullable(self) -> bool:
+        column = self.live.column(self.time_column)
+        return column is not None and not column.not_null
 
     def grouping(self) -> tuple[sql.Composable, sql.Composable | None, dict[str, Any]]:
         """How rows are grouped for comparison, and the restriction to the months asked for."""
@@ -165,6 +179,9 @@ class _Load:
                     if edge is not None
                 ]
                 where = sql.SQL(" AND ").join(conditions) if conditions else None
+                if where is not None and self.time_nullable:
+                    # A row without a time is in no month: every run must see it, or none does.
+                    where = sql.SQL("(({}) OR {} IS NULL)").format(where, sql.Identifier(self.time_column))
                 return (
                     month_of(self.time_column, self.time_type),
                     where,
@@ -188,31 +205,70 @@ class _Load:
             warehouse = self.raw.fingerprints(group, where=condition, parameters=parameters)
             cursor = self.policy.ingest.cursor
             watermark = read_watermark(self.target, self.system.system, self.name, cursor) if cursor else None
+            rekeyed = self.policy.ingest.mode != "partition" and exists and self.raw.rekeyed()
+            covered = None
+            if self._ranged_by_time():
+                covered = self._covered(warehouse)
+                warehouse |= self._without_gaps(warehouse)
+                warehouse = {group: part for group, part in warehouse.items() if part.rows}
+        if cursor is not None:
+            # Now: while the swap has its lock, readers must not wait for the source.
+            with translated(f"{self.where} (source)"):
+                row = self.source.execute(queries.highest(self.source_table, cursor)).fetchone()
+            self.high_water = row[0] if row else None
         self.expected, self.after = source, dict(warehouse)
-        by_month = self.policy.ingest.mode == "partition" and self.live.strategy == "range"
-        return Facts(source, warehouse, exists, watermark, self._covered(warehouse) if by_month else None)
+        return Facts(source, warehouse, exists, watermark, covered, rekeyed)
+
+    def _ranged_by_time(self) -> bool:
+        return (
+            self.policy.ingest.mode == "partition"
+            and self.live.strategy == "range"
+            and self.live.partition_columns[:1] == (self.policy.time,)
+        )
 
     def _covered(self, months: Mapping[str, Fingerprint]) -> set[dt.date]:
-        """Those of the months that the source still has a partition for."""
-        moments = {month: dt.datetime.fromisoformat(month).replace(tzinfo=dt.UTC) for month in months}
-        return {
-            moment.date()
-            for moment in moments.values()
-            if any(covers(partition, moment) for partition in self.live.partitions)
-        }
+        """Those of the months that the source still has a partition for, in whole or in part."""
+        result: set[dt.date] = set()
+        for month in map(dt.date.fromisoformat, months):
+            missing = gaps(direct(self.live), _span(month))
+            if missing is None:
+                moment = _span(month).start
+                if any(covers(partition, moment) for partition in direct(self.live)):
+                    result.add(month)
+            elif missing != [_span(month)]:
+                result.add(month)
+        return result
+
+    def _without_gaps(self, warehouse: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
+        """Months of which the source dropped a part, anew: what is left to the warehouse alone is not compared."""
+        result: dict[str, Fingerprint] = {}
+        for month in map(dt.date.fromisoformat, warehouse):
+            missing = gaps(direct(self.live), _span(month))
+            if not missing or missing == [_span(month)]:
+                continue
+            within = queries.within_month(self.time_column, self.time_type)
+            dropped = queries.within_spans(self.time_column, self.time_type, missing)
+            edges = {"lower": month, "upper": next_month(month)}
+            kept, compared = (
+                total(self.raw.fingerprints(WHOLE, where=sql.SQL("{} AND {}").format(within, part), parameters=edges))
+                for part in (dropped, sql.SQL("NOT {}").format(dropped))
+            )
+            if kept.rows:
+                self.dropped[month] = missing
+                result[month.isoformat()] = compared
+        return result
 
     def carry_out(self, action: Action) -> LoadRecord:
         """Do one action in one transaction."""
         started = time.monotonic()
         with translated(f"{self.where} (load)"), self.target.transaction():
-            self.raw.lock()
             match action:
                 case LoadWhole():
                     rows, moved = self._load_whole()
                     chunk = "whole"
                 case LoadMonth(month=month):
                     rows, moved = self._load_month(month)
-                    chunk = f"{month:%Y-%m}"
+                    chunk = month_text(month)
                 case MergeDelta():
                     rows, moved = self._merge(action)
                     chunk = "delta"
@@ -236,7 +292,7 @@ class _Load:
 
     def _load_whole(self) -> tuple[int, int]:
         child = self.raw.begin_child()
-        copied = self.raw.receive(self.source, self._select(sql.SQL("true")), child)
+        copied = self.raw.receive(self.source, self._select(sql.SQL("true")), child, fresh=True)
         group, _, _ = self.grouping()
         self._prove(self.raw.fingerprints(group, of=child), None)
         self.raw.finish_child()
@@ -249,14 +305,17 @@ class _Load:
             self._select(queries.within_month(self.time_column, self.time_type)),
             child,
             {"lower": month, "upper": next_month(month)},
+            fresh=True,
         )
         group, _, _ = self.grouping()
         self._prove(self.raw.fingerprints(group, of=child), {month.isoformat()})
+        if missing := self.dropped.get(month):
+            self.raw.keep(child, month, queries.within_spans(self.time_column, self.time_type, missing))
         self.raw.finish_child(month)
         return copied.rows, copied.bytes
 
     def _merge(self, action: MergeDelta) -> tuple[int, int]:
-        """Bring in what the cursor names; whatever still differs (deletes, changes without a new cursor) bucket by bucket."""
+        """Bring in what the cursor names; then what still differs (deletes, changes without a new cursor) by bucket."""
         cursor = self.policy.ingest.cursor
         assert cursor is not None
         cursor_type = next(c.type_name for c in self.raw.carriage.columns if c.name == cursor)
@@ -299,8 +358,7 @@ class _Load:
     def _advance_watermark(self) -> None:
         cursor = self.policy.ingest.cursor
         if cursor is not None:
-            row = self.source.execute(queries.highest(self.source_table, cursor)).fetchone()
-            write_watermark(self.target, self.system.system, self.name, cursor, row[0] if row else None)
+            write_watermark(self.target, self.system.system, self.name, cursor, self.high_water)
 
 
 def _open(
@@ -309,13 +367,13 @@ def _open(
     """Check the live table against its policy and make sure that the raw table can take its rows."""
     policy = system.tables[name]
     schema, source_name = system.source_of(name)
-    with translated(f"{where} (source)"):
-        live = read_table(source, schema, source_name)
-    if live is None:
-        raise CatalogMismatch(
-            f"{where}: the source has no table {schema}.{source_name}",
-            hint="Run `drivetrain catalog check`; was it renamed or dropped, or may this role not see it?",
-        )
+    for side, connection in (("source", source), ("warehouse", target)):
+        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+            raise UnsupportedType(
+                f"{where} ({side}): the database's encoding is {encoding}",
+                hint="Only UTF8 databases can be compared byte by byte: convert it.",
+            )
+    live = _hold_still(where, source, schema, source_name, origin)
     problems = [line for column in policy.columns if (line := _column_problem(policy, live, column)) is not None]
     if policy.key and policy.key != live.primary_key and not any(set(policy.key) == set(k) for k in live.unique_keys):
         problems.append(f"key ({', '.join(policy.key)}) is no primary or unique key of the source's table")
@@ -339,10 +397,47 @@ def _open(
         month_column=policy.time if by_month else None,
         month_name=partial(month_name, pattern, name) if by_month else None,
     )
-    with translated(f"{where} (warehouse)"), target.transaction():
+    with translated(f"{where} (warehouse)"):
         raw.lock()
-        raw.ensure()
+        if is_outdated(target, system.system, name, origin):
+            raise SourceInterrupted(
+                f"{where}: a newer snapshot of the source was ingested already; this one is of"
+                f" {origin.as_of:%Y-%m-%d %H:%M:%S} UTC and would bring back what has changed since",
+                hint="Run again, with a new snapshot.",
+            )
+        with target.transaction():
+            raw.ensure()
     return _Load(where, source, target, system, name, policy, live, raw, months, origin)
+
+
+def _hold_still(where: str, source: Connection, schema: str, name: str, origin: Origin) -> LiveTable:
+    """The source's table, from now on locked against DDL, and sure to be the one that the snapshot knows."""
+    relation = sql.Identifier(schema, name)
+    with translated(f"{where} (source)"):
+        try:
+            source.execute(queries.hold_still(relation))
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            live = None
+        else:
+            remade = source.execute(queries.REMADE, {"name": relation.as_string(source)}).fetchall()
+            if remade:
+                raise SourceInterrupted(
+                    f"{where} (source): {', '.join(row[0] for row in remade)} was truncated, rewritten or put in place"
+                    f" after the snapshot of {origin.as_of:%Y-%m-%d %H:%M:%S} UTC, which would see it empty",
+                    hint="Run again, with a new snapshot.",
+                )
+            live = read_table(source, schema, name)
+    if live is None:
+        raise CatalogMismatch(
+            f"{where}: the source has no table {schema}.{name}",
+            hint="Run `drivetrain catalog check`; was it renamed or dropped, or may this role not see it?",
+        )
+    return live
+
+
+def _span(month: dt.date) -> Span:
+    start, end = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (month, next_month(month)))
+    return Span(start, end)
 
 
 def _column_problem(policy: Table, live: LiveTable, column: str) -> str | None:
@@ -359,5 +454,5 @@ def _disagreement(where: str, source: Fingerprint, warehouse: Fingerprint, when:
     return ReconciliationFailed(
         f"{where}: source and warehouse differ {when}: {source.rows} rows against {warehouse.rows}"
         + (", with equal counts but different content" if source.rows == warehouse.rows else ""),
-        hint="Nothing of this load was kept. Run again; if it stays, a value does not survive the journey: report the table.",
+        hint="Nothing of this load was kept. Run again; if it stays, a value does not survive the journey: report it.",
     )

@@ -1,7 +1,7 @@
 """From a policy and the facts of both sides to what a load has to do. Pure: no connection, no clock.
 
-The comparison that proves a load also plans it: groups of rows (months, or buckets of the key's hash) whose fingerprints
-agree on both sides need nothing.
+The comparison that proves a load also plans it: groups of rows (months, or buckets of the key's hash) whose
+fingerprints agree on both sides need nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from warehouse.catalog.model import Table
 from warehouse.errors import CatalogMismatch
+from warehouse.ingest.scope import next_month
 from warehouse.postgres.fingerprints import Fingerprint
 
 
@@ -65,6 +66,7 @@ class Facts:
         exists: the warehouse has a generation of this table already.
         watermark: highest cursor ingested (mode incremental).
         still_covered: months that the source still has a partition for; None: it is not partitioned by time.
+        rekeyed: the warehouse's generation has another key than the policy.
     """
 
     source: Mapping[Any, Fingerprint]
@@ -72,6 +74,7 @@ class Facts:
     exists: bool
     watermark: str | None = None
     still_covered: Set[dt.date] | None = None
+    rekeyed: bool = False
 
 
 def plan_table(name: str, table: Table, facts: Facts) -> Plan:
@@ -89,6 +92,8 @@ def plan_table(name: str, table: Table, facts: Facts) -> Plan:
         return _plan_months(name, table, facts)
     if not facts.exists:
         return Plan((LoadWhole("first load"),))
+    if facts.rekeyed:
+        return Plan((LoadWhole("key changed"),))
     differing = _differing(facts)
     if not differing:
         return Plan(())
@@ -110,7 +115,7 @@ def _plan_months(name: str, table: Table, facts: Facts) -> Plan:
         kinds = ", ".join(f"{rows} with {group or 'NULL'}" for group, rows in unplaced.items())
         raise CatalogMismatch(
             f"{name}.{table.time}: rows without a month: {kinds}",
-            hint="Mode partition needs a finite time in every row: mend the rows, or ingest the table with another mode.",
+            hint="Mode partition needs a time of the years 1 to 9999 in every row: mend them, or choose another mode.",
         )
     actions: list[Action] = []
     left: list[dt.date] = []
@@ -129,7 +134,7 @@ def _plan_months(name: str, table: Table, facts: Facts) -> Plan:
 
 def _is_month(group: Any) -> bool:
     try:
-        dt.date.fromisoformat(group)
-    except (TypeError, ValueError):
+        next_month(dt.date.fromisoformat(group))
+    except (TypeError, ValueError, OverflowError):  # OverflowError: the last month that a date can be in has no end
         return False
     return True

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Months:
     """Calendar months (UTC) from ``first`` up to ``last``, both first days of their month; None is unbounded.
 
-    A run that asks for the first month of history also takes what is older, and one that asks for the current month also
-    takes what is dated later: rows outside of every month's run would be lost.
+    A run that asks for the first month of history also takes what is older, and one that asks for the current month
+    also takes what is dated later: rows outside of every month's run would be lost.
     """
 
     first: dt.date | None = None
@@ -33,7 +33,7 @@ class Months:
     def __str__(self) -> str:
         if self.first is None and self.last is None:
             return "all months"
-        ends = [f"{day:%Y-%m}" if day else "…" for day in (self.first, self.last)]
+        ends = [month_text(day) if day else "…" for day in (self.first, self.last)]
         return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
@@ -43,6 +43,11 @@ def asked_months(first: dt.date, last: dt.date, *, history_starts: dt.date, toda
         first=None if first <= history_starts else first,
         last=None if last >= today.replace(day=1) else last,
     )
+
+
+def month_text(month: dt.date) -> str:
+    """``2024-01``; strftime would write the year 1 as ``1``."""
+    return month.isoformat()[:7]
 
 
 def next_month(month: dt.date) -> dt.date:

@@ -21,6 +21,10 @@ from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 log = logging.getLogger(__name__)
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+#: The role's own limits are for interactive sessions: a reader idles while its rows are indexed elsewhere.
+_NO_IDLE_LIMIT = "SET idle_in_transaction_session_timeout = 0"
+#: A table that is locked for good (a migration that hangs) must not hang ingestion, too.
+LOCK_TIMEOUT = "60s"
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,11 @@ class SourceSnapshot:
         Raises:
             SourceInterrupted: the snapshot is gone, because its holder lost its connection.
         """
-        with connect(self.dsn, read_only=True, see_all_rows=True, application="drivetrain ingest") as connection:
+        with connect(
+            self.dsn, read_only=True, see_all_rows=True, lock_timeout=LOCK_TIMEOUT, application="drivetrain ingest"
+        ) as connection:
             with translated(f"{self.dsn.label} (source)"):
+                connection.execute(_NO_IDLE_LIMIT)
                 connection.execute(_BEGIN)
                 try:
                     connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self.id)))
@@ -82,11 +89,13 @@ def open_snapshot(primary: Dsn, replica: Dsn | None = None) -> Generator[SourceS
 def _export(dsn: Dsn) -> Generator[SourceSnapshot]:
     with connect(dsn, read_only=True, see_all_rows=True, application="drivetrain snapshot") as holder:
         with translated(f"{dsn.label} (source)"):
-            holder.execute("SET idle_in_transaction_session_timeout = 0")
+            holder.execute(_NO_IDLE_LIMIT)
             holder.execute(_BEGIN)
+            # All received is replayed: no lag, if a receiver is there to say so (a cut-off standby says it, too).
             row = holder.execute(
                 "SELECT pg_export_snapshot(), clock_timestamp(), pg_is_in_recovery(),"
-                " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
+                " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
+                " AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0"
                 " ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"
             ).fetchone()
         assert row is not None

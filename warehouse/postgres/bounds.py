@@ -80,6 +80,32 @@ def covers(partition: LivePartition, moment: dt.datetime) -> bool:
     return (start is None or start <= moment) and (end is None or moment < end)
 
 
+def gaps(partitions: Iterable[LivePartition], whole: Span) -> list[Span] | None:
+    """The parts of a span that none of the partitions of a table ranged by one column of time may hold.
+
+    None: a bound cannot be read as a time, so nobody can tell.
+    """
+    held: list[Span] = []
+    for partition in partitions:
+        if is_default(partition):
+            return []
+        match = _RANGE.fullmatch(partition.bound)
+        if match is None:
+            return None
+        start = whole.start if match["start"] in _OPEN else _instant(match["start"])
+        end = whole.end if match["end"] in _OPEN else _instant(match["end"])
+        if start is None or end is None:
+            return None
+        held.append(Span(max(start, whole.start), min(end, whole.end)))
+    found: list[Span] = []
+    reached = whole.start
+    for each in sorted((each for each in held if each.start < each.end), key=lambda each: each.start):
+        if reached < each.start:
+            found.append(Span(reached, each.start))
+        reached = max(reached, each.end)
+    return [*found, Span(reached, whole.end)] if reached < whole.end else found
+
+
 def hash_slot(partition: LivePartition) -> tuple[int, int] | None:
     """``(modulus, remainder)`` of a hash partition."""
     match = _HASH.fullmatch(partition.bound)

@@ -1,8 +1,8 @@
 """How each column type travels from a source into the warehouse without changing a value.
 
-The rule: what PostgreSQL itself defines arrives as the same type. An enum arrives as an enum of the same name, labels and
-order in the raw schema. A domain arrives as what it rests on (its values are those of its base; its checks were made at
-the source). ``citext`` arrives as ``text``. Composite types, and types of other extensions, are refused by name.
+The rule: what PostgreSQL itself defines arrives as the same type. An enum arrives as an enum of the same name, labels
+and order in the raw schema. A domain arrives as what it rests on (its values are those of its base; its checks were
+made at the source). ``citext`` arrives as ``text``. Composite types, and types of other extensions, are refused by name.
 
 COPY runs in the binary format unless a column is an array of a type with an OID of its own (enum, domain): a binary
 array names its element's OID, which differs between two databases; such a table travels in the text format, which
@@ -27,6 +27,8 @@ _LOCAL = {
     "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc",
     "regprocedure", "regrole", "regtype", "aclitem", "pg_node_tree",
 }  # fmt: skip
+#: Look like arrays, are written otherwise, and have no use outside of the system catalogs.
+_VECTORS = {"int2vector", "oidvector"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def refusal(column: LiveColumn) -> str | None:
         return f"type {kind.name} is a {kind.family} type, which is not carried"
     if not kind.builtin:
         return f"type {kind.name} belongs to an extension or is user-defined, and is not carried"
+    if kind.name.removesuffix("[]") in _VECTORS:
+        return f"type {kind.name} is of PostgreSQL's own catalogs, and is not carried; use an array"
     if kind.element in _LOCAL:
         return f"type {kind.name} holds identifiers of its own database, which mean nothing elsewhere"
     return None

@@ -31,6 +31,7 @@ def copy_across(
     *,
     format: Format,
     parameters: Mapping[str, Any] | None = None,
+    frozen: bool = False,
 ) -> Copied:
     """Copy a query's rows into a table of another server.
 
@@ -41,17 +42,20 @@ def copy_across(
         into: ``table (columns)``.
         format: see ``carriage``.
         parameters: of ``query``; bound on the client, since COPY takes none.
+        frozen: every snapshot sees the rows, even one that is older than they are. Only into a table that was
+            created in the same transaction.
 
     Raises:
         SourceInterrupted: both sides counted different rows (PostgreSQL takes a truncated binary stream for whole).
     """
     options = _FORMATS[format]
+    freeze = sql.SQL(", FREEZE" if frozen else "")
     moved = 0
     with source.cursor() as reader, target.cursor() as writer:
         text = sql.SQL("COPY ({}) TO STDOUT (FORMAT {})").format(query, options)
         with (
             reader.copy(text, parameters) as blocks,
-            writer.copy(sql.SQL("COPY {} FROM STDIN (FORMAT {})").format(into, options)) as sink,
+            writer.copy(sql.SQL("COPY {} FROM STDIN (FORMAT {}{})").format(into, options, freeze)) as sink,
         ):
             for block in blocks:
                 moved += len(block)

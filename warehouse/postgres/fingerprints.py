@@ -47,7 +47,7 @@ def bucket_of(key: Sequence[str]) -> sql.Composed:
 
 
 def month_of(column: str, type_name: str) -> sql.Composed:
-    """SQL expression: first day of the row's UTC month as text, ``2024-01-01``; NULL or ``infinity`` where the time is."""
+    """SQL expression: first day of the row's UTC month as text, ``2024-01-01``; NULL or ``infinity`` where that is."""
     if type_name.endswith("with time zone"):
         return sql.SQL("date_trunc('month', {} AT TIME ZONE 'UTC')::date::text").format(sql.Identifier(column))
     return sql.SQL("date_trunc('month', {})::date::text").format(sql.Identifier(column))

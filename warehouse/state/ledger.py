@@ -70,11 +70,21 @@ def write_watermark(
     )
 
 
+def is_outdated(connection: Connection, system: str, table: str, origin: Origin) -> bool:
+    """Whether a newer snapshot of the table was reconciled in the last day (a wrong clock does not block for ever)."""
+    row = connection.execute(
+        "SELECT max(source_as_of) > %s FROM platform.reconciliation"
+        " WHERE system = %s AND table_name = %s AND reconciled_at > clock_timestamp() - interval '1 day'",
+        (origin.as_of, system, table),
+    ).fetchone()
+    return row is not None and row[0] is True
+
+
 def record_load(connection: Connection, system: str, table: str, load: LoadRecord, origin: Origin) -> None:
     """Note one write within the caller's transaction."""
     connection.execute(
-        "INSERT INTO platform.load (run_id, system, table_name, mode, chunk, reason, rows_written, bytes_moved, seconds,"
-        " source_snapshot) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO platform.load (run_id, system, table_name, mode, chunk, reason, rows_written, bytes_moved,"
+        " seconds, source_snapshot) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             origin.run_id, system, table, load.mode, load.chunk, load.reason, load.rows, load.bytes, load.seconds,
             origin.snapshot,

@@ -1,7 +1,7 @@
 """Bring the platform schema of a warehouse to the version that this code needs.
 
-Each file ``migrations/NNNN_name.sql`` is applied once, in order, in a transaction of its own with its record. A file that
-changed after it was applied, or a warehouse that is ahead of this code, is refused.
+Each file ``migrations/NNNN_name.sql`` is applied once, in order, in a transaction of its own with its record. A file
+that changed after it was applied, or a warehouse that is ahead of this code, is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one door into the raw schemas: every row that enters the warehouse passes ``RawTable.receive``.
 
-Layout. ``raw_<system>.<table>`` is what readers and dbt use, and it never goes away: a partitioned parent without rows of
-its own. The rows are in its children, which a load replaces whole inside its transaction:
+Layout. ``raw_<system>.<table>`` is what readers and dbt use, and it never goes away: a partitioned parent without
+rows of its own. The rows are in its children, which a load replaces whole inside its transaction:
 
 - by month, for a table ingested by partition: one child per UTC month, named by the policy's own pattern;
 - otherwise a single default child, ``<table>__rows``.
@@ -20,6 +20,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from psycopg import errors, sql
@@ -72,13 +73,13 @@ class RawTable:
         return f"{self.schema}.{self.name}"
 
     def lock(self) -> None:
-        """Take the table's ingestion lock until the transaction ends.
+        """Take the table's ingestion lock until the session ends: comparison and load belong together.
 
         Raises:
             Busy: another ingestion of the same table is running.
         """
         row = self.connection.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (f"ingest {self.where}",)
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"ingest {self.where}",)
         ).fetchone()
         if row is None or not row[0]:
             raise Busy(
@@ -90,9 +91,13 @@ class RawTable:
         """Create schema, enum types and the parent; add columns that the policy gained.
 
         Raises:
-            CatalogMismatch: a column's type differs from what is in the warehouse, so old and new rows cannot share it.
+            CatalogMismatch: a column's type or the layout differs from what is in the warehouse, so that old and new
+                rows cannot share the table; or something still reads a column that left the policy.
+            Busy: readers held the parent all through the retries.
         """
         run = self.connection.execute
+        # Two tables of a system may be made at once, and share the schema and its enum types.
+        run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"layout {self.schema}",))
         run(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
         for column in self.carriage.columns:
             if column.enum is not None:
@@ -107,32 +112,19 @@ class RawTable:
                 self.relation, self._column_list(), strategy
             )
         )
-        live = {
-            name: kind
-            for name, kind in run(
+        live: dict[str, str] = dict(
+            run(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                 " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
                 (self.relation.as_string(self.connection),),
-            )
-        }
-        strategy_row = run(
-            "SELECT partstrat = 'r' FROM pg_partitioned_table WHERE partrelid = %s::regclass",
-            (self.relation.as_string(self.connection),),
-        ).fetchone()
-        if strategy_row is None or strategy_row[0] != (self.month_column is not None):
-            raise CatalogMismatch(
-                f"{self.where}: the warehouse keeps this table {'by month' if self.month_column is None else 'whole'},"
-                " its policy now says otherwise",
-                hint=f"Drop {self.where} in the warehouse and ingest it again, or restore ingest.mode.",
-            )
+            ).fetchall()
+        )
+        self._check_layout()
+        changes: list[sql.Composed] = []
         for column in self.carriage.columns:
             kind = live.get(column.name)
             if kind is None:
-                run(
-                    sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                        self.relation, sql.Identifier(column.name), column.type
-                    )
-                )
+                changes.append(sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(column.name), column.type))
             elif kind.replace('"', "") != column.type_name.replace('"', ""):
                 raise CatalogMismatch(
                     f"{self.where}.{column.name}: is {kind} in the warehouse and {column.type_name} at the source",
@@ -141,7 +133,54 @@ class RawTable:
         for name in sorted(set(live) - set(self.carriage.names)):
             # A column that left the policy must not linger with old (perhaps personal) values; views that still
             # read it make this fail loudly.
-            run(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(self.relation, sql.Identifier(name)))
+            changes.append(sql.SQL("DROP COLUMN {}").format(sql.Identifier(name)))
+        if changes:
+            alter = sql.SQL("ALTER TABLE {} {}").format(self.relation, sql.SQL(", ").join(changes))
+            try:
+                self._with_short_locks(partial(run, alter))
+            except errors.InvalidTableDefinition as error:  # a column of the parent's partition key
+                raise CatalogMismatch(
+                    f"{self.where}: {error.diag.message_primary}",
+                    hint=f"Drop {self.where} in the warehouse (and rebuild dbt), then ingest it again.",
+                ) from error
+
+    def _check_layout(self) -> None:
+        """The parent is kept whole or by month of the policy's time column, as the policy says."""
+        row = self.connection.execute(
+            "SELECT p.partstrat = 'r', array(SELECT a.attname::text FROM pg_attribute AS a"
+            " WHERE a.attrelid = p.partrelid AND a.attnum = ANY(p.partattrs::int2[]))"
+            " FROM pg_partitioned_table AS p WHERE p.partrelid = %s::regclass",
+            (self.relation.as_string(self.connection),),
+        ).fetchone()
+        again = f"Drop {self.where} in the warehouse and ingest it again, or restore the policy."
+        if row is None:
+            raise CatalogMismatch(
+                f"{self.where}: the warehouse has something else of that name, which is no raw table",
+                hint="Is it a part of another raw table? Declare the table under another name, with source.",
+            )
+        by_month, columns = row
+        if by_month != (self.month_column is not None):
+            raise CatalogMismatch(
+                f"{self.where}: the warehouse keeps this table {'by month' if by_month else 'whole'},"
+                " its policy now says otherwise",
+                hint=again,
+            )
+        if by_month and columns != [self.month_column]:
+            raise CatalogMismatch(
+                f"{self.where}: the warehouse keeps this table by month of {columns[0]!r},"
+                f" its policy now names {self.month_column!r}",
+                hint=again,
+            )
+
+    def rekeyed(self) -> bool:
+        """Whether the single child was loaded under another key than the policy has now."""
+        row = self.connection.execute(
+            "SELECT array(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = i.indrelid"
+            " AND a.attnum = ANY(i.indkey::int2[]))"
+            " FROM pg_index AS i WHERE i.indisprimary AND i.indrelid = %s::regclass",
+            (sql.Identifier(self.schema, self.whole_child).as_string(self.connection),),
+        ).fetchone()
+        return set(row[0] if row else ()) != set(self.key)
 
     def children(self) -> dict[str, str]:
         """The attached children and their bounds, by name."""
@@ -177,6 +216,7 @@ class RawTable:
         query: sql.Composable,
         into: sql.Identifier,
         parameters: Mapping[str, Any] | None = None,
+        fresh: bool = False,
     ) -> Copied:
         """Copy a source query's rows into a table of the warehouse: the only way in.
 
@@ -185,15 +225,30 @@ class RawTable:
             query: selects ``carriage.names`` in order.
             into: a stand-alone child or a temporary table.
             parameters: of the query.
+            fresh: ``into`` is a child that this transaction has begun. Its rows are frozen: a reader whose snapshot
+                is older than the swap (pg_dump, a COPY that waited for it) sees the new rows rather than none.
         """
         columns = sql.SQL("{} ({})").format(into, sql.SQL(", ").join(map(sql.Identifier, self.carriage.names)))
-        return copy_across(source, query, self.connection, columns, format=self.carriage.format, parameters=parameters)
+        return copy_across(
+            source, query, self.connection, columns,
+            format=self.carriage.format, parameters=parameters, frozen=fresh,
+        )  # fmt: skip
 
     def begin_child(self) -> sql.Identifier:
         """An empty stand-alone table to load the next generation of a child into."""
         relation = sql.Identifier(self.schema, self.name + _NEXT)
         self.connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(relation, self.relation))
         return relation
+
+    def keep(self, child: sql.Identifier, month: dt.date, condition: sql.Composable) -> None:
+        """Carry rows of a month's present child over into the next one: those that the source dropped on purpose."""
+        if self._child_name(month) in self.children():
+            names = sql.SQL(", ").join(map(sql.Identifier, self.carriage.names))
+            self.connection.execute(
+                sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE {}").format(
+                    child, names, names, sql.Identifier(self.schema, self._child_name(month)), condition
+                )
+            )
 
     def finish_child(self, month: dt.date | None = None) -> None:
         """Index the loaded child and put it in the old one's place.
@@ -288,7 +343,7 @@ class RawTable:
             if any(c.name == self.month_column and "with time zone" in c.type_name for c in self.carriage.columns)
             else ""
         )
-        lower_text, upper_text = (f"{day:%Y-%m-%d}" + (f" 00:00:00{zone}" if zone else "") for day in (month, upper))
+        lower_text, upper_text = (day.isoformat() + (f" 00:00:00{zone}" if zone else "") for day in (month, upper))
         return sql.Literal(lower_text), sql.Literal(upper_text)
 
     def _key_list(self) -> sql.Composed:
@@ -312,7 +367,8 @@ class RawTable:
                 (self.schema, name),
             )
         ]
-        if not have:
+        exists = run("SELECT to_regtype(%s) IS NOT NULL", (relation.as_string(self.connection),)).fetchone()
+        if exists is None or not exists[0]:
             run(sql.SQL("CREATE TYPE {} AS ENUM ({})").format(relation, sql.SQL(", ").join(map(sql.Literal, labels))))
             return
         for place, label in enumerate(labels):
@@ -323,8 +379,8 @@ class RawTable:
             run(sql.SQL("ALTER TYPE {} ADD VALUE {} {}").format(relation, sql.Literal(label), position))
             have.append(label)
 
-    def _with_short_locks(self, action: Callable[[], None]) -> None:
-        """Run DDL under a short lock timeout, in a savepoint, again after a jittered pause if it could not get its lock."""
+    def _with_short_locks(self, action: Callable[[], object]) -> None:
+        """Run DDL in a savepoint under a short lock timeout; again after a jittered pause if it got no lock."""
         for attempt in range(_SWAP_ATTEMPTS):
             try:
                 with self.connection.transaction():
