@@ -100,6 +100,8 @@ def load_catalog(directory: Path | None = None) -> Catalog:
             continue
         if system.system != file.stem:
             problems.append(f"{file.name}: system: {system.system!r} is not the file's name")
+        if system.system in systems:
+            problems.append(f"{file.name}: system {system.system!r} has another file already")
         systems[system.system] = system
     if problems:
         raise CatalogError(problems, hint="Run `drivetrain catalog check` again when mended.")

@@ -326,10 +326,10 @@ class _Load:
             staged,
             {"since": action.since, "lookback": str(self.policy.ingest.lookback)},
         )
-        rows, moved = self.raw.merge(staged), copied.bytes
         group, _, _ = self.grouping()
         among = sql.SQL("{} = ANY(%(buckets)s)").format(group)
         suspects = {"buckets": list(action.buckets)}
+        rows, moved = self.raw.merge(staged, among, suspects), copied.bytes
         merged = self.raw.fingerprints(group, where=among, parameters=suspects)
         wrong = [bucket for bucket in action.buckets if merged.get(bucket) != self.expected.get(bucket)]
         if wrong:
@@ -337,7 +337,7 @@ class _Load:
             staged = self.raw.stage("mend")
             copied = self.raw.receive(self.source, self._select(among), staged, mend)
             self.raw.delete_where(among, mend)
-            rows += self.raw.merge(staged)
+            rows += self.raw.merge(staged, among, mend)
             moved += copied.bytes
             merged = self.raw.fingerprints(group, where=among, parameters=suspects)
         self._prove(merged, set(action.buckets))

@@ -2,7 +2,8 @@
 
 The rule: what PostgreSQL itself defines arrives as the same type. An enum arrives as an enum of the same name, labels
 and order in the raw schema. A domain arrives as what it rests on (its values are those of its base; its checks were
-made at the source). ``citext`` arrives as ``text``. Composite types, and types of other extensions, are refused by name.
+made at the source). ``citext`` arrives as ``text``. Composite types, and types of other extensions, are refused by
+name.
 
 COPY runs in the binary format unless a column is an array of a type with an OID of its own (enum, domain): a binary
 array names its element's OID, which differs between two databases; such a table travels in the text format, which

@@ -288,8 +288,13 @@ class RawTable:
         if month is not None:
             run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT bound").format(final))
 
-    def merge(self, staged: sql.Identifier) -> int:
+    def merge(self, staged: sql.Identifier, condition: sql.Composable, parameters: Mapping[str, Any]) -> int:
         """Upsert staged rows by key into the whole child; rows that are equal byte for byte are left alone.
+
+        Args:
+            staged: from ``stage``.
+            condition: which of them; others stay out, so that a proof of these proves the table.
+            parameters: of ``condition``.
 
         Returns:
             Rows inserted or changed.
@@ -305,14 +310,16 @@ class RawTable:
             else sql.SQL("DO NOTHING")
         )
         return self.connection.execute(
-            sql.SQL("INSERT INTO {} AS existing ({}) SELECT {} FROM {} ON CONFLICT ({}) {}").format(
+            sql.SQL("INSERT INTO {} AS existing ({}) SELECT {} FROM {} WHERE {} ON CONFLICT ({}) {}").format(
                 sql.Identifier(self.schema, self.whole_child),
                 identifiers,
                 identifiers,
                 staged,
+                condition,
                 self._key_list(),
                 action,
-            )
+            ),
+            parameters,
         ).rowcount
 
     def stage(self, purpose: str) -> sql.Identifier:
