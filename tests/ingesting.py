@@ -103,6 +103,12 @@ class Bench:
     name: str = field(default_factory=lambda: f"t{next(_NUMBERS)}")
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def reconnect(self) -> None:
+        """After the warehouse was restarted."""
+        self.store.close()
+        self.store = psycopg.connect(self.pair.warehouse_admin, autocommit=True)
+        _run(self.store, _SETTINGS)
+
     @property
     def raw(self) -> str:
         return f"raw_{self.name}"
@@ -218,12 +224,9 @@ def rows_of(
 @contextmanager
 def bench_on(pair: Databases) -> Generator[Bench]:
     """A system of its own on a shared pair of databases; its schemas are dropped afterwards."""
-    with (
-        psycopg.connect(pair.source_admin, autocommit=True) as admin,
-        psycopg.connect(pair.warehouse_admin, autocommit=True) as store,
-    ):
-        bench = Bench(pair, admin, store)
-        for connection in (admin, store):
+    with psycopg.connect(pair.source_admin, autocommit=True) as admin:
+        bench = Bench(pair, admin, psycopg.connect(pair.warehouse_admin, autocommit=True))
+        for connection in (admin, bench.store):
             _run(connection, _SETTINGS)
         bench.source(f"CREATE SCHEMA {bench.name}; SET search_path = {bench.name}")
         bench.source(f"GRANT USAGE ON SCHEMA {bench.name} TO PUBLIC")
@@ -232,6 +235,7 @@ def bench_on(pair: Databases) -> Generator[Bench]:
         finally:
             bench.source(f"DROP SCHEMA {bench.name} CASCADE")
             bench.warehouse("DROP SCHEMA IF EXISTS {raw} CASCADE")
+            bench.store.close()
 
 
 def with_parameters(dsn: Dsn, **parameters: Any) -> Dsn:
@@ -242,3 +246,9 @@ def with_parameters(dsn: Dsn, **parameters: Any) -> Dsn:
 def reasons(result: TableResult) -> Mapping[str, str]:
     """What a load did: chunk to reason."""
     return {load.chunk: load.reason for load in result.loads}
+
+
+def backends_of(bench: Bench, application: str) -> list[int]:
+    """Sessions of that name in the warehouse database."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
+    return [int(pid) for (pid,) in bench.store.execute(query, (application,))]
