@@ -27,7 +27,7 @@ check: $(STAMP) ## Style, types, floors, SQL: seconds, no server
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
-	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
 test: check ## All checks and tests (under 15 minutes on 2 cores)
 	@$(BIN)/pytest

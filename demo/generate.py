@@ -158,7 +158,7 @@ def change(dsn: str, system: str, *, seed: int, round: int, today: dt.date | Non
         if present is None or present.system != system:
             raise DemoError(
                 f"The database holds no demonstration data of {system} to change",
-                hint="Fill it first: `drivetrain demo fill`.",
+                hint="Fill it first: `drivetrain demo`.",
             )
         if round in present.changes:
             return {}
@@ -236,7 +236,7 @@ def _make_room(connection: psycopg.Connection, present: Filled | None, wanted: F
     if not replace:
         raise DemoError(
             f"The database is filled with: {present}; wanted: {wanted}",
-            hint="Ask for the same again, or replace it: `drivetrain demo fill --replace`.",
+            hint="Ask for the same again, or replace it: `drivetrain demo --replace`.",
         )
     connection.execute("DROP SCHEMA public CASCADE")
     connection.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")

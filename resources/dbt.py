@@ -36,6 +36,7 @@ def connection_environment(dsn: Dsn) -> dict[str, str]:
         "DRIVETRAIN_DBT_USER": str(parts.get("user") or ""),
         "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": str(parts.get("password") or ""),
         "DRIVETRAIN_DBT_DATABASE": str(parts.get("dbname") or ""),
+        "DRIVETRAIN_DBT_SSLMODE": str(parts.get("sslmode") or "prefer"),
     }
 
 

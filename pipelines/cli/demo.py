@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from pipelines.cli.running import RunSummary, models_built_today, platform, run_
 from pipelines.cli.runs import show
 from pipelines.cli.status import read_status, show_status
 from resources.settings import Settings
-from warehouse.errors import ConfigurationError, DemoError
+from warehouse.errors import ConfigurationError
 
 DEFAULT_SEED = 20
 
@@ -63,19 +64,16 @@ def demo(
             for summary in summaries:
                 show(summary)
             show_status(read_status(settings))
-    console.print(f"\nIn {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
-    console.print("  make ui                      the Dagster UI: what ran, what is stale, what will run")
-    console.print("  drivetrain status            this summary, at any time")
-    console.print("  drivetrain servers up        leaves the servers running, with psql addresses in `servers status`")
-    console.print("  docs/                        guides for engineers, analysts and compliance officers")
+    console.print(f"\nDone in {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
+    console.print("  make ui                   the Dagster UI: what ran, what is stale, what comes next")
+    console.print("  drivetrain status         this summary again (.venv/bin/drivetrain outside the environment)")
+    console.print("  drivetrain servers up     keep the servers running for psql and other tools")
+    console.print("  docs/README.md            guides for engineers, analysts and compliance officers")
     if not all(summary.success for summary in summaries):
         raise typer.Exit(1)
 
 
-def _fill(servers: Servers, progress: Progress, *, seed: int, scale: float, real: object, replace: bool) -> None:
-    from pathlib import Path
-
-    folder = real if isinstance(real, Path) else None
+def _fill(servers: Servers, progress: Progress, *, seed: int, scale: float, real: Path | None, replace: bool) -> None:
     today = dt.datetime.now(dt.UTC).date()
     task = progress.add_task("operational databases", total=len(SYSTEMS))
     for system in SYSTEMS:
@@ -84,12 +82,7 @@ def _fill(servers: Servers, progress: Progress, *, seed: int, scale: float, real
         present = filled(dsn)
         # What another day filled is still a demonstration: its history ends on that day.
         day = dt.date.fromisoformat(present.today) if present is not None and not replace else today
-        try:
-            fill(dsn, system, seed=seed, scale=scale, today=day, real=folder, replace=replace)
-        except DemoError as error:
-            if present is not None and not replace and "--replace" not in error.hint:
-                error.hint = f"{error.hint} Or throw the present data away: `drivetrain demo --replace`.".strip()
-            raise
+        fill(dsn, system, seed=seed, scale=scale, today=day, real=real, replace=replace)
         progress.advance(task)
     progress.update(task, description="operational databases filled")
 

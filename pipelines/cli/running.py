@@ -28,6 +28,7 @@ _PROJECT_TAG = "drivetrain/dbt_project"
 class RunSummary:
     """What a run did, for a person and for a script."""
 
+    job: str
     run_id: str
     success: bool
     rows_written: int = 0
@@ -87,7 +88,7 @@ def run_job(
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    return _summary(result)
+    return _summary(name, result)
 
 
 @contextmanager
@@ -147,8 +148,8 @@ def models_built_today(settings: Settings) -> str | None:
     return records[0].dagster_run.run_id if started.date() == dt.datetime.now(dt.UTC).date() else None
 
 
-def _summary(result: dg.ExecuteInProcessResult) -> RunSummary:
-    summary = RunSummary(result.run_id, result.success)
+def _summary(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
+    summary = RunSummary(job, result.run_id, result.success)
     seen: set[str] = set()
     for event in result.all_events:
         match event.event_type_value:

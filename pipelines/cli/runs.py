@@ -95,10 +95,13 @@ def _finish(summary: RunSummary, json: bool) -> None:
 def show(summary: RunSummary) -> None:
     """Print what a run did."""
     verdict = "[green]done[/]" if summary.success else "[red]failed[/]"
+    checks = f"{summary.checks_passed} checks passed"
+    if summary.checks_failed:
+        checks += f", [red]{len(summary.checks_failed)} failed[/]"
+    written = f", {summary.rows_written:,} rows written" if summary.job.startswith("ingest") else ""
     console.print(
-        f"{verdict}: {len(summary.materialized)} assets, {summary.rows_written:,} rows written, "
-        f"{summary.checks_passed} checks passed, {len(summary.checks_failed)} failed  "
-        f"[dim](run {summary.run_id[:8]})[/]"
+        f"{summary.job} {verdict}: {len(summary.materialized)} assets{written}, {checks}  "
+        f"[dim]run {summary.run_id[:8]}[/]"
     )
     for check in summary.checks_failed:
         console.print(f"  [red]check failed[/] {check}", markup=True)

@@ -133,8 +133,13 @@ def show_status(found: Status) -> None:
             + (f"; differing: {', '.join(system.differing)}" if system.differing else ""),
         )
     console.print(table)
+    console.print()
     if found.marts:
-        console.print("\n[bold]marts[/]  " + ", ".join(f"{mart.mart} ({mart.rows:,})" for mart in found.marts))
+        marts = Table("mart", "rows", box=None, header_style="bold")
+        marts.columns[1].justify = "right"
+        for mart in found.marts:
+            marts.add_row(mart.mart, f"{mart.rows:,}")
+        console.print(marts)
     else:
         console.print(
             "\n[yellow]No marts yet:[/] run `drivetrain demo`, or `drivetrain ingest` and `drivetrain build`."

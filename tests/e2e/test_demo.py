@@ -1,0 +1,239 @@
+"""The command line as a newcomer uses it: the demo from nothing, killed and again, twice, and the UI.
+
+Everything here runs in processes of its own, on a home of its own; what is compared is read from the servers directly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from independent_marts import INDEPENDENT_MARTS
+from mart_runs import expected_rows, mart_rows
+from psycopg import sql
+
+from demo.servers import Servers
+from warehouse.catalog import load_catalog
+
+DRIVETRAIN = str(Path(sys.executable).with_name("drivetrain"))
+DEMO = ("demo", "--scale", "0.02")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """``drivetrain`` with a home of its own."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DRIVETRAIN_", "DAGSTER_"))}
+        real = os.environ.get("DRIVETRAIN_REAL_DATA")
+        return {**kept, "DRIVETRAIN_HOME": str(self.home), **({"DRIVETRAIN_REAL_DATA": real} if real else {})}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [DRIVETRAIN, *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
+        done = subprocess.run(
+            [DRIVETRAIN, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=240
+        )
+        assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def processes(self) -> list[str]:
+        """Command lines of living processes that belong to this home."""
+        found: list[str] = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            mine = str(self.home) in command or f"DRIVETRAIN_HOME={self.home}".encode() in environment
+            if mine and int(entry.name) != os.getpid():
+                found.append(command)
+        return found
+
+    def wait_until_quiet(self, seconds: float = 20) -> None:
+        """Until no process of this home is left."""
+        deadline = time.monotonic() + seconds
+        while left := self.processes():
+            assert time.monotonic() < deadline, f"left behind: {left}"
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def drivetrain() -> Iterator[CommandLine]:
+    # A folder that the servers' account can enter, which pytest's own is not.
+    with tempfile.TemporaryDirectory(prefix="drivetrain-e2e-") as folder:
+        Path(folder).chmod(0o755)
+        command = CommandLine(Path(folder) / "home")
+        try:
+            yield command
+        finally:
+            Servers(command.home).destroy()
+
+
+@pytest.fixture(scope="module")
+def demo(drivetrain: CommandLine) -> CommandLine:
+    """The demo, killed twice on its way and run again until it is done."""
+    for moment in (5.0, 14.0):
+        process = drivetrain.start(*DEMO)
+        time.sleep(moment)
+        assert process.poll() is None, f"over before it could be killed: {process.communicate()[0]}"
+        process.kill()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]
+        drivetrain.wait_until_quiet()
+    output = drivetrain(*DEMO)
+    assert "Where to look next" in output
+    return drivetrain
+
+
+@pytest.fixture(scope="module")
+def servers_of_demo(demo: CommandLine) -> Iterator[Servers]:
+    servers = Servers(demo.home)
+    with servers.running():
+        yield servers
+
+
+def content(dsn: str, table: sql.Identifier, columns: list[str], where: str) -> list[str]:
+    """Every row as text, sorted: independent of the fingerprints that ingestion compares by."""
+    query = sql.SQL("SELECT ROW({})::text FROM {}").format(sql.SQL(", ").join(map(sql.Identifier, columns)), table)
+    with psycopg.connect(dsn, options="-c timezone=UTC -c row_security=off") as connection:
+        rows = sorted(row[0] for row in connection.execute(query))
+    assert rows, f"{where} is empty"
+    return rows
+
+
+def test_source_and_warehouse_agree_in_every_table(servers_of_demo: Servers) -> None:
+    compared = 0
+    for name, system in load_catalog().systems.items():
+        for table, policy in system.tables.items():
+            source = content(
+                servers_of_demo.system_dsn(name), sql.Identifier(*system.source_of(table)), list(policy.columns), table
+            )
+            raw = content(
+                servers_of_demo.warehouse_dsn(), sql.Identifier(system.raw_schema, table), list(policy.columns), table
+            )
+            assert source == raw, f"{name}.{table}"
+            compared += 1
+    assert compared == 56
+
+
+@pytest.mark.parametrize("mart", sorted(INDEPENDENT_MARTS))
+def test_a_mart_equals_its_independent_computation(servers_of_demo: Servers, mart: str) -> None:
+    independent = INDEPENDENT_MARTS[mart]
+    with psycopg.connect(servers_of_demo.system_admin_dsn(independent.system)) as source:
+        expected = expected_rows(source, independent)
+    with psycopg.connect(servers_of_demo.warehouse_dsn()) as warehouse:
+        assert mart_rows(warehouse, mart, independent.key) == expected
+
+
+def test_nothing_is_left_behind_between_commands(demo: CommandLine) -> None:
+    # The fixture above keeps servers running for this module; a second home shows what a command leaves.
+    assert not [command for command in demo.processes() if "dagster" in command or "dbt" in command]
+
+
+def test_a_second_demo_finds_everything_done(demo: CommandLine) -> None:
+    output = demo(*DEMO)
+    assert "models are up to date" in output
+    assert " 0 rows written" in output
+
+
+def test_other_options_are_refused_and_change_nothing(demo: CommandLine) -> None:
+    before = json.loads(demo("status", "--json"))
+    demo("demo", "--scale", "0.03", expect=1)
+    after = json.loads(demo("status", "--json"))
+    assert [s["rows"] for s in before["systems"]] == [s["rows"] for s in after["systems"]]
+
+
+def test_status_says_that_all_is_equal(demo: CommandLine) -> None:
+    status = json.loads(demo("status", "--json"))
+    assert {system["system"] for system in status["systems"]} == set(load_catalog().systems)
+    for system in status["systems"]:
+        assert system["agree"] == system["loaded"] == system["declared"]
+        assert system["differing"] == []
+    assert {mart["mart"] for mart in status["marts"]} >= set(INDEPENDENT_MARTS)
+
+
+def test_the_catalog_agrees_with_the_live_databases(demo: CommandLine) -> None:
+    assert json.loads(demo("catalog", "check", "--json")) == {"ok": True, "findings": []}
+
+
+def test_a_change_at_the_source_arrives(demo: CommandLine, servers_of_demo: Servers) -> None:
+    with psycopg.connect(servers_of_demo.system_admin_dsn("carddb"), autocommit=True) as connection:
+        connection.execute("UPDATE cards SET name = name || ' *' WHERE id = (SELECT min(id) FROM cards)")
+    servers_of_demo.wait_for_replica(30)
+    summary = json.loads(demo("ingest", "carddb.cards", "--json"))
+    assert summary["success"]
+    assert summary["materialized"] == ["raw_carddb/cards"]
+    assert summary["rows_written"] >= 1
+    again = json.loads(demo("ingest", "carddb.cards", "--json"))
+    assert again["rows_written"] == 0
+
+
+def test_servers_status_gives_addresses_that_work(demo: CommandLine, servers_of_demo: Servers) -> None:
+    status: dict[str, dict[str, Any]] = json.loads(demo("servers", "status", "--json"))
+    assert set(status["servers"]) == {"operational", "warehouse", "replica"}
+    for server in status["servers"].values():
+        with psycopg.connect(server["dsn"]) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert "password" not in demo("servers", "status").lower() or "--json" in demo("servers", "status")
+
+
+def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) -> None:
+    process = demo.start("ui", "--port", "0")
+    address = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Dagster is at" in line:
+            address = line.split("Dagster is at ")[1].split(". Ctrl-C")[0].strip()
+            break
+    assert address, "the UI did not come up"
+    query = json.dumps({"query": "{ assetNodes { assetKey { path } groupName } }"}).encode()
+    request = urllib.request.Request(f"{address}/graphql", query, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        nodes = json.load(answer)["data"]["assetNodes"]
+    tables = {(n, t) for n, system in load_catalog().systems.items() for t in system.tables}
+    assert {(f"raw_{system}", table) for system, table in tables} <= {tuple(n["assetKey"]["path"]) for n in nodes}
+    process.send_signal(signal.SIGINT)
+    output = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(40) == 0, output
+    deadline = time.monotonic() + 20
+    while left := [command for command in demo.processes() if "dagster" in command]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+def test_an_interrupted_command_says_so_and_the_next_one_completes(demo: CommandLine) -> None:
+    process = demo.start("ingest", "shop")
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Interrupted" in output and "Traceback" not in output
+    assert json.loads(demo("ingest", "shop", "--json"))["success"]
