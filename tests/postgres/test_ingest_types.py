@@ -168,15 +168,32 @@ def test_types_are_the_sources_own(typed: Bench) -> None:
     }
 
 
-def test_each_single_type_as_the_only_column_of_a_keyless_table(typed: Bench) -> None:
+#: Without an ordering, without a hash, or of a schema of their own.
+ODD = [
+    "json",
+    "point",
+    "xid",
+    "tid",
+    "jsonpath",
+    "pg_snapshot",
+    "line",
+    "circle",
+    "mood",
+    '"Mixed"[]',
+    "email[]",
+    "feeling",
+]
+
+
+def test_odd_types_as_the_only_column_of_a_keyless_table(typed: Bench) -> None:
     """The raw parent is partitioned by its first column: that must work for a type without ordering, too."""
-    for place, (kind, values) in enumerate(VALUES.items()):
+    for place, kind in enumerate(ODD):
         typed.source(f"CREATE TABLE lone_{place} (c {kind})")
-        typed.source(f"INSERT INTO lone_{place} SELECT ({values[0]})::{kind} FROM generate_series(1, 2)")
+        typed.source(f"INSERT INTO lone_{place} SELECT ({VALUES[kind][0]})::{kind} FROM generate_series(1, 2)")
         typed.source(f"INSERT INTO lone_{place} VALUES (NULL)")
         typed.declare(f"lone_{place}")
     with typed.snapshot() as snapshot:
-        for place in range(len(VALUES)):
+        for place in range(len(ODD)):
             typed.ingest(f"lone_{place}", snapshot=snapshot)
             assert typed.assert_equal(f"lone_{place}") == 3
 
