@@ -1,0 +1,98 @@
+"""The command: ``python -m benchmarks [names…]``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import full_load, nothing_new, start_to_work
+from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, check_rounds, summarise, take_turns
+from benchmarks.peers import install
+from benchmarks.report import SUMMARY, Circumstances, save, show, summary
+from benchmarks.stage import stage
+from warehouse.errors import DrivetrainError
+
+BENCHMARKS = {each.name: each for each in (full_load.BENCHMARK, nothing_new.BENCHMARK, start_to_work.BENCHMARK)}
+
+console = Console(highlight=False)
+progress = Console(stderr=True, highlight=False)
+
+
+def measure(
+    names: Annotated[list[str] | None, typer.Argument(help="Which benchmarks; all if left out.")] = None,
+    scale: Annotated[
+        float, typer.Option(help="Amount of generated data; 1.0 is about a million rows.", min=0.001)
+    ] = 0.2,
+    rounds: Annotated[int, typer.Option(help="How often each candidate has its turn.")] = FEWEST_ROUNDS,
+    list_them: Annotated[bool, typer.Option("--list", help="Say what there is, and measure nothing.")] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Measure dlt and sling too, installed into an environment for this run.")
+    ] = False,
+    write_summary: Annotated[
+        bool, typer.Option("--summary", help=f"Write {SUMMARY.name} too; asks for {FEWEST_ROUNDS} rounds at least.")
+    ] = False,
+) -> None:
+    """Measure the platform against limits and peers, on servers of its own that leave nothing behind."""
+    if list_them:
+        for each in BENCHMARKS.values():
+            console.print(f"[bold]{each.name}[/]: {each.ours}\n    against {each.limit}")
+        return
+    check_rounds(rounds, summary=write_summary)
+    if unknown := [name for name in names or [] if name not in BENCHMARKS]:
+        raise BenchmarkError(f"No benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}.")
+    if write_summary and names and set(names) != set(BENCHMARKS):
+        raise BenchmarkError("A summary is of all benchmarks: leave the names out.")
+    circumstances = Circumstances.now(_command(names or [], scale, rounds, peers, write_summary))
+    results = _measure([BENCHMARKS[name] for name in names or BENCHMARKS], scale, rounds, peers, circumstances)
+    show(console, results, circumstances)
+    if write_summary:
+        SUMMARY.write_text(summary(results, circumstances))
+        console.print(f"wrote {SUMMARY}")
+
+
+def _measure(
+    wanted: list[Benchmark], scale: float, rounds: int, peers: bool, circumstances: Circumstances
+) -> list[tuple[Benchmark, Result]]:
+    started = time.monotonic()
+
+    def tell(text: str) -> None:
+        progress.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {text}")
+
+    results: list[tuple[Benchmark, Result]] = []
+    with tempfile.TemporaryDirectory(prefix="drivetrain-peers-") as folder:
+        python = install(Path(folder), tell) if peers else None
+        with stage(scale, python, tell) as standing:
+            for benchmark in wanted:
+                tell(f"[bold]{benchmark.name}[/]")
+                prepared = benchmark.prepare(standing)
+                series = take_turns(prepared.candidates, rounds, tell)
+                result = summarise(benchmark.name, series, scale=scale, rounds=rounds, notes=prepared.notes)
+                tell(f"wrote {save(result, circumstances)}")
+                results.append((benchmark, result))
+    return results
+
+
+def _command(names: list[str], scale: float, rounds: int, peers: bool, write_summary: bool) -> str:
+    switches = [*(["--peers"] if peers else []), *(["--summary"] if write_summary else [])]
+    return " ".join(["python -m benchmarks", *names, f"--scale {scale:g} --rounds {rounds}", *switches])
+
+
+def main() -> None:
+    """Run the command; a mistake gets a message, never a traceback."""
+    try:
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command()(measure)
+        app(prog_name="python -m benchmarks")
+    except (BenchmarkError, DrivetrainError) as error:
+        progress.print(f"[bold red]error:[/] {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
