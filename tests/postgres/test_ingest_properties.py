@@ -14,7 +14,7 @@ from ingesting import Bench, Databases, bench_on
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 MODES = ("full", "incremental", "partition")
 #: No shrinking: a failing program is short, and each step of it costs a load.
-SOME = settings(max_examples=14, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+SOME = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 MOMENTS = st.datetimes(dt.datetime(2023, 12, 30), dt.datetime(2024, 3, 2)).map(lambda each: each.replace(tzinfo=dt.UTC))
