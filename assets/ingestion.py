@@ -90,7 +90,12 @@ def _months(context: dg.AssetExecutionContext, start: dt.date) -> Months:
 
 
 def _describe(system: System, name: str, table: Table) -> str:
-    lines = [table.description, "", f"**How**: {table.ingest.mode}, key `{', '.join(table.key) or 'none'}`."]
+    how = {
+        "full": "the whole table, swapped in when it changed",
+        "incremental": f"what changed since the last run, by `{table.ingest.cursor}`",
+        "partition": f"month by month (UTC), by `{table.time}`",
+    }[table.ingest.mode]
+    lines = [table.description, "", f"**How**: {how}; key `{', '.join(table.key) or 'none'}`."]
     if table.subjects and system.person is not None:
         ways = ", ".join(f"`{way.column}` → {way.table or system.person.table}" for way in table.subjects)
         lines.append(f"**Whose**: {ways}.")

@@ -27,9 +27,11 @@ concurrency:
   runs:
     max_concurrent_runs: 4
   pools:
-    # At most this many steps at once, over all runs, that use one source or build in the warehouse.
+    # At most one run at once, of those that schedules, sensors and the UI start, reads a source or builds in the
+    # warehouse. By run and not by step: a step's slot outlives a process that was killed, and waiting for one cannot
+    # be interrupted. What the command line runs is held apart by the tables' own locks.
     default_limit: 1
-    granularity: op
+    granularity: run
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180

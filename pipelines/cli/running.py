@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import socket
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.dbt import project_digest
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-# Says with which state of the dbt project a run was made.
+# Which process executes a run, so that one that was killed can be told from one that works.
+_PROCESS_TAG = "drivetrain/process"
+# With which state of the dbt project a run was made.
 _PROJECT_TAG = "drivetrain/dbt_project"
 
 
@@ -80,15 +85,31 @@ def run_job(
     ):
         # Dagster's storage connects anew for every query unless told that its process is long-lived, as this one is.
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=600, max_overflow=10)
+        _end_orphans(instance)
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            tags={**tags, "drivetrain/by": "command line", _PROJECT_TAG: project_digest()},
+            tags={**tags, _PROCESS_TAG: _this_process(), _PROJECT_TAG: project_digest()},
             asset_selection=list(keys) if keys is not None else None,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return _summary(name, result)
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _end_orphans(instance: dg.DagsterInstance) -> None:
+    """Mark runs of this machine's command line as failed whose process was killed: nobody else would ever end them."""
+    import dagster as dg
+
+    active = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(active):
+        host, _, process = run.tags.get(_PROCESS_TAG, "").rpartition(":")
+        if host == socket.gethostname() and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
+            instance.report_run_failed(run, "The command that executed this run was killed. Run it again: it resumes.")
 
 
 @contextmanager

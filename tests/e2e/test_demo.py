@@ -152,6 +152,13 @@ def test_a_mart_equals_its_independent_computation(servers_of_demo: Servers, mar
         assert mart_rows(warehouse, mart, independent.key) == expected
 
 
+def test_killed_runs_are_shown_as_failed(servers_of_demo: Servers) -> None:
+    with psycopg.connect(servers_of_demo.dagster_dsn()) as connection:
+        statuses = [row[0] for row in connection.execute("SELECT status FROM runs ORDER BY id")]
+    assert set(statuses[:-2]) <= {"FAILURE"}
+    assert statuses[-2:] == ["SUCCESS", "SUCCESS"]
+
+
 def test_nothing_is_left_behind_between_commands(demo: CommandLine) -> None:
     # The fixture above keeps servers running for this module; a second home shows what a command leaves.
     assert not [command for command in demo.processes() if "dagster" in command or "dbt" in command]
