@@ -10,12 +10,12 @@ from dagster_dbt import DbtCliResource
 
 from assets.ingestion import ingestion_assets
 from assets.models import model_assets
-from pipelines.jobs import refresh_jobs, single_jobs
+from pipelines.jobs import ingest_jobs, models_job, refresh_jobs
 from resources.alerts import Alerts
 from resources.databases import SourceSnapshots, Warehouse
 from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
 from resources.settings import Settings
-from sensors.failures import failed_runs
+from sensors.failures import failed_runs, models_sensor
 from warehouse.catalog import Catalog
 
 # Pinned, and its beta parts are used knowingly (backfill policies): its warnings say nothing to a user of ours.
@@ -29,11 +29,12 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
         catalog: the policies.
         manifest: path of dbt's ``manifest.json``.
     """
+    models = models_job(catalog)
     return dg.Definitions(
         assets=[*ingestion_assets(catalog), model_assets(manifest, catalog)],
-        jobs=single_jobs(catalog),
+        jobs=[*ingest_jobs(catalog), models],
         schedules=refresh_jobs(catalog),
-        sensors=[failed_runs],
+        sensors=[failed_runs, models_sensor(models)],
         resources={
             "snapshots": SourceSnapshots(),
             "destination": Warehouse(),

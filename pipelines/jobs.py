@@ -46,14 +46,10 @@ def refresh_jobs(catalog: Catalog) -> list[dg.ScheduleDefinition]:
     return [_refresh(catalog, cadence, cron, back) for cadence, (cron, back) in _CADENCES.items()]
 
 
-def single_jobs(catalog: Catalog) -> list[Any]:
-    """Jobs for launching by hand: ingest all systems, or one; build all models."""
-    raw = dg.AssetSelection.key_prefixes(*([system.raw_schema] for system in catalog.systems.values()))
+def ingest_jobs(catalog: Catalog) -> list[Any]:
+    """Jobs for launching by hand: ingest all systems, or one, and build nothing."""
     return [
-        dg.define_asset_job(INGEST, selection=raw, description="Ingest every table of every system."),
-        dg.define_asset_job(
-            MODELS, selection=dg.AssetSelection.all() - raw, description="Build and test every dbt model."
-        ),
+        dg.define_asset_job(INGEST, selection=_raw(catalog), description="Ingest every table of every system."),
         *(
             dg.define_asset_job(
                 f"{INGEST}_{name}",
@@ -63,6 +59,16 @@ def single_jobs(catalog: Catalog) -> list[Any]:
             for name, system in catalog.systems.items()
         ),
     ]
+
+
+def models_job(catalog: Catalog) -> Any:
+    """The job that builds all models and ingests nothing."""
+    selection = dg.AssetSelection.all() - _raw(catalog)
+    return dg.define_asset_job(MODELS, selection=selection, description="Build and test every dbt model.")
+
+
+def _raw(catalog: Catalog) -> dg.AssetSelection:
+    return dg.AssetSelection.key_prefixes(*([system.raw_schema] for system in catalog.systems.values()))
 
 
 def _refresh(catalog: Catalog, cadence: str, cron: str, back: int | None) -> dg.ScheduleDefinition:

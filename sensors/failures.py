@@ -1,8 +1,15 @@
-"""Every failed run becomes an alert."""
+"""What follows a failed run: an alert, and the models that it could have built all the same."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from resources.alerts import Alerts
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 
 @dg.run_failure_sensor(
@@ -20,3 +27,48 @@ def failed_runs(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
         lines.append(f"- {event.step_key}: {reason or failure.error_display_string.strip().splitlines()[0]}")
     lines.append("Open the run in Dagster for its log; materialise the failed assets again when mended.")
     alerts.send(f"{run.job_name} failed", "\n".join(lines))
+
+
+def models_beside(graph: "AssetGraph", planned: Iterable[dg.AssetKey], made: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:
+    """Of the assets that a run planned and did not make, those that stand on nothing that failed.
+
+    All models are one dbt invocation, hence one step, which Dagster skips when any raw table fails.
+    """
+    missing = set(planned) - set(made)
+    failed = {key for key in missing if not graph.get(key).parent_keys}
+    return {key for key in missing - failed if failed and not graph.get_ancestor_asset_keys(key) & failed}
+
+
+def models_sensor(models: "UnresolvedAssetJobDefinition") -> dg.SensorDefinition:
+    """After a failed run, build the models that do not stand on what failed: no system waits for another's source.
+
+    Args:
+        models: the job that builds models, which is launched for a part of them.
+    """
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.FAILURE,
+        name="models_beside_failures",
+        description="When a raw table fails, builds the models that are not made from it.",
+        request_job=models,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        run, instance = context.dagster_run, context.instance
+        if run.job_name == models.name or context.repository_def is None:
+            return dg.SkipReason("a failed build of models is not repeated")
+        kinds = {
+            kind: {
+                event.asset_key
+                for record in instance.all_logs(run.run_id, of_type=kind)
+                if (event := record.dagster_event) is not None and event.asset_key is not None
+            }
+            for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_MATERIALIZATION)
+        }
+        planned, made = kinds.values()
+        keys = models_beside(context.repository_def.asset_graph, planned, made)
+        if not keys:
+            return dg.SkipReason("nothing that could be built without what failed")
+        return dg.RunRequest(run_key=run.run_id, asset_selection=sorted(keys))
+
+    return sensor

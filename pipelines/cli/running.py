@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from resources.dbt import project_digest
 from resources.instance import enter_instance
@@ -47,7 +48,9 @@ class RunSummary:
 def platform(settings: Settings, progress: Callable[[str], None] | None = None) -> Generator[None]:
     """The embedded servers that the settings need, running for the block, and Dagster's instance entered."""
     with settings.embedded_servers(progress):
-        enter_instance(settings)
+        # Dagster answers a storage that is away with a traceback; this says what is wrong.
+        with connect(settings.dagster()):
+            enter_instance(settings)
         yield
 
 
@@ -79,6 +82,7 @@ def run_job(
     with (
         dg.DagsterInstance.get() as instance,
         log_file.open("w") as log,
+        _logged("warehouse", log),
         redirect_stdout(log),
         redirect_stderr(log),
         _watching(instance, run_id, progress),
@@ -95,6 +99,20 @@ def run_job(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return _summary(name, result)
+
+
+@contextmanager
+def _logged(logger: str, stream: TextIO) -> Generator[None]:
+    """Write what the domain logs (each load, and why) to a stream for the block."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    target = logging.getLogger(logger)
+    target.addHandler(handler)
+    target.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        target.removeHandler(handler)
 
 
 def _this_process() -> str:
@@ -198,7 +216,10 @@ def _summary(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
 
 
 def _last_cause(error: Any) -> str:
-    """The innermost error's own words, without its stack."""
+    """The innermost error's own words, without its class and stack."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return str(error.message).strip() if error is not None else "failed"
+    if error is None:
+        return "failed"
+    said, name = str(error.message).strip(), str(error.cls_name or "")
+    return said.partition(f"{name}: ")[2] or said if name else said

@@ -105,5 +105,9 @@ def show(summary: RunSummary) -> None:
     )
     for check in summary.checks_failed:
         console.print(f"  [red]check failed[/] {check}", markup=True)
+    steps_by_reason: dict[str, list[str]] = {}
     for step, reason in summary.failures.items():
-        console.print(f"  [red]{step}[/]:", reason, markup=True)
+        steps_by_reason.setdefault(reason, []).append(step.replace("raw_", "", 1).replace("__", ".", 1))
+    for reason, steps in steps_by_reason.items():
+        console.print(f"  [red]failed[/] {', '.join(steps)}", soft_wrap=True)
+        console.print(f"    {reason}", markup=False, soft_wrap=True)

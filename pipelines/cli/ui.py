@@ -44,7 +44,7 @@ def ui(
         # A session of its own: Ctrl-C reaches this process alone, which then stops Dagster before the servers.
         log = settings.home / "logs" / "dagster.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as sink:
+        with log.open("a") as sink:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT,

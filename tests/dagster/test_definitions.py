@@ -1,7 +1,5 @@
 """Properties of the asset graph, the jobs and the schedules: what must hold whatever tables there are."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 import subprocess
@@ -10,11 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 
 from assets import keys
 from assets.ingestion import RECONCILED
 from assets.models import CADENCES
 from pipelines.jobs import month_tags, recent_months
+from sensors.failures import models_beside, models_sensor
 from warehouse.catalog import Catalog
 
 PROJECT = Path(__file__).parents[2]
@@ -129,6 +129,55 @@ def test_months_never_begin_before_history(catalog: Catalog) -> None:
     assert recent_months(catalog, start, 5) == (start, start)
     assert recent_months(catalog, dt.date(2026, 3, 31), None) == (start, dt.date(2026, 3, 1))
     assert recent_months(catalog, dt.date(2026, 3, 31), 3) == (dt.date(2025, 12, 1), dt.date(2026, 3, 1))
+
+
+def test_a_failed_system_leaves_the_models_of_the_others_to_be_built(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    planned = definitions.resolve_job_def("hourly").asset_layer.selected_asset_keys
+    raw = {key for key in planned if not graph.get(key).parent_keys}
+    failed = keys.raw("shop", "orders")
+    rest = models_beside(graph, planned, raw - {failed})
+    assert keys.model("marts", "rider_leaderboard") in rest
+    assert keys.model("staging", "stg_shop__shops") in rest, "stands on a table that was loaded"
+    assert not {keys.model("marts", "shop_analytics"), keys.model("staging", "stg_shop__orders")} & rest
+    assert not models_beside(graph, planned, raw), "dbt itself failed: to repeat it would fail again"
+    assert not models_beside(graph, planned, planned)
+
+
+def test_the_sensor_builds_what_a_failed_run_left(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    repository = definitions.get_repository_def()
+    failed = keys.raw("shop", "orders")
+
+    @dg.op(name="all_but_orders")
+    def all_but_orders(context: dg.OpExecutionContext) -> None:
+        for key in sorted(repository.asset_graph.materializable_asset_keys):
+            context.instance.report_dagster_event(
+                DagsterEvent.build_asset_materialization_planned_event(
+                    context.job_name, context.op_handle.name, AssetMaterializationPlannedData(key)
+                ),
+                context.run_id,
+            )
+            if not repository.asset_graph.get(key).parent_keys and key != failed:
+                context.log_event(dg.AssetMaterialization(key))
+        raise dg.Failure("orders")
+
+    @dg.job
+    def daily() -> None:
+        all_but_orders()
+
+    result = daily.execute_in_process(instance=instance, raise_on_error=False)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="models_beside_failures",
+        dagster_event=next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE"),
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        repository_def=repository,
+    )
+    request = models_sensor(definitions.resolve_job_def("models"))(context)  # type: ignore[arg-type]
+    assert isinstance(request, dg.RunRequest)
+    chosen = set(request.asset_selection or [])
+    assert keys.model("marts", "rider_leaderboard") in chosen
+    assert keys.model("marts", "shop_analytics") not in chosen
 
 
 def test_jobs_are_there_and_described(definitions: dg.Definitions, catalog: Catalog) -> None:
