@@ -17,7 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP) ## Five systems into one warehouse, modelled and checked
-	@$(BIN)/drivetrain demo
+	@$(BIN)/drivetrain demo $(ARGS)
 
 ui: $(STAMP) ## Serve the Dagster UI on 127.0.0.1 until Ctrl-C
 	@$(BIN)/drivetrain ui
