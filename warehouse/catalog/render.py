@@ -127,19 +127,13 @@ def _staged_columns(table: Table) -> dict[str, Column]:
 
 
 def _staging_sql(system: System, table: str, policy: Table) -> str:
-    columns = ",\n        ".join(quoted(column) for column in _staged_columns(policy))
+    # No ``select *`` from the raw table: the view would depend on every raw column, and a column that left the
+    # policy could not be dropped.
+    columns = ",\n    ".join(quoted(column) for column in _staged_columns(policy))
     return f"""{_SQL_MARK}
-with source as (
-    select * from {{{{ source('{system.raw_schema}', '{table}') }}}}
-),
-
-renamed as (
-    select
-        {columns}
-    from source
-)
-
-select * from renamed
+select
+    {columns}
+from {{{{ source('{system.raw_schema}', '{table}') }}}}
 """
 
 

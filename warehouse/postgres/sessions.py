@@ -195,7 +195,8 @@ def translated(where: str) -> Generator[None]:
     except errors.DependentObjectsStillExist as error:
         raise CatalogMismatch(
             f"{where}: {_said(error)}: {error.diag.message_detail}",
-            hint="Something in the database still reads it: change or drop that first.",
+            hint="A view still reads it. Staging of before: `drivetrain catalog render`, `drivetrain build`, then"
+            " ingest again. Another view: change or drop it first.",
         ) from error
     except (errors.DuplicateTable, errors.DuplicateObject) as error:
         raise CatalogMismatch(f"{where}: {_said(error)}", hint="Two things want this name: rename one.") from error

@@ -1,24 +1,16 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_bikenode', 'bike_maintenance') }}
-),
-
-renamed as (
-    select
-        id,
-        bike_id,
-        performed_on,
-        task,
-        notes,
-        workshop,
-        parts,
-        cost,
-        currency,
-        odometer_m,
-        labour,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    bike_id,
+    performed_on,
+    task,
+    notes,
+    workshop,
+    parts,
+    cost,
+    currency,
+    odometer_m,
+    labour,
+    created_at,
+    updated_at
+from {{ source('raw_bikenode', 'bike_maintenance') }}

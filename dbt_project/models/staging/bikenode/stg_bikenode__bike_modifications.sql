@@ -1,24 +1,16 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_bikenode', 'bike_modifications') }}
-),
-
-renamed as (
-    select
-        id,
-        bike_id,
-        component,
-        removed_part,
-        installed_part,
-        manufacturer,
-        installed_on,
-        removed_on,
-        price,
-        currency,
-        notes,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    bike_id,
+    component,
+    removed_part,
+    installed_part,
+    manufacturer,
+    installed_on,
+    removed_on,
+    price,
+    currency,
+    notes,
+    created_at,
+    updated_at
+from {{ source('raw_bikenode', 'bike_modifications') }}

@@ -1,19 +1,11 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_bikenode', 'messages') }}
-),
-
-renamed as (
-    select
-        id,
-        thread_id,
-        sender_id,
-        recipient_id,
-        body,
-        read_at,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    thread_id,
+    sender_id,
+    recipient_id,
+    body,
+    read_at,
+    created_at,
+    updated_at
+from {{ source('raw_bikenode', 'messages') }}

@@ -1,29 +1,21 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_bikenode', 'transactions') }}
-),
-
-renamed as (
-    select
-        id,
-        listing_id,
-        buyer_id,
-        seller_id,
-        amount,
-        fee,
-        net_amount,
-        currency,
-        exchange_rate_usd,
-        status,
-        payment_reference,
-        billing_name,
-        billing_address,
-        payout_account,
-        paid_at,
-        refunded_at,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    listing_id,
+    buyer_id,
+    seller_id,
+    amount,
+    fee,
+    net_amount,
+    currency,
+    exchange_rate_usd,
+    status,
+    payment_reference,
+    billing_name,
+    billing_address,
+    payout_account,
+    paid_at,
+    refunded_at,
+    created_at,
+    updated_at
+from {{ source('raw_bikenode', 'transactions') }}

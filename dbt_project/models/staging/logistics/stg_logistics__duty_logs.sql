@@ -1,19 +1,11 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_logistics', 'duty_logs') }}
-),
-
-renamed as (
-    select
-        id,
-        rider_id,
-        started_at,
-        ended_at,
-        start_lat,
-        start_lon,
-        end_reason,
-        created_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    rider_id,
+    started_at,
+    ended_at,
+    start_lat,
+    start_lon,
+    end_reason,
+    created_at
+from {{ source('raw_logistics', 'duty_logs') }}

@@ -1,18 +1,10 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_logistics', 'location_logs') }}
-),
-
-renamed as (
-    select
-        id,
-        rider_id,
-        lat,
-        lon,
-        accuracy,
-        speed,
-        created_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    rider_id,
+    lat,
+    lon,
+    accuracy,
+    speed,
+    created_at
+from {{ source('raw_logistics', 'location_logs') }}

@@ -1,30 +1,22 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_logistics', 'orders') }}
-),
-
-renamed as (
-    select
-        id,
-        rider_id,
-        status,
-        external_ref,
-        order_type,
-        pickup_lat,
-        pickup_lon,
-        dropoff_lat,
-        dropoff_lon,
-        distance_m,
-        delivery_fee,
-        rider_age,
-        cancel_reason,
-        metadata,
-        created_at,
-        picked_at,
-        delivered_at,
-        cancelled_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    rider_id,
+    status,
+    external_ref,
+    order_type,
+    pickup_lat,
+    pickup_lon,
+    dropoff_lat,
+    dropoff_lon,
+    distance_m,
+    delivery_fee,
+    rider_age,
+    cancel_reason,
+    metadata,
+    created_at,
+    picked_at,
+    delivered_at,
+    cancelled_at,
+    updated_at
+from {{ source('raw_logistics', 'orders') }}

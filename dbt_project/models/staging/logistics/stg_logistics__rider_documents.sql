@@ -1,24 +1,16 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_logistics', 'rider_documents') }}
-),
-
-renamed as (
-    select
-        id,
-        rider_id,
-        document_type,
-        bucket,
-        object_key,
-        number_masked,
-        sha256,
-        byte_size,
-        status,
-        expires_on,
-        verified_at,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    rider_id,
+    document_type,
+    bucket,
+    object_key,
+    number_masked,
+    sha256,
+    byte_size,
+    status,
+    expires_on,
+    verified_at,
+    created_at,
+    updated_at
+from {{ source('raw_logistics', 'rider_documents') }}

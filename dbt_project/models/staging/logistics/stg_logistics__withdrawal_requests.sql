@@ -1,24 +1,16 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_logistics', 'withdrawal_requests') }}
-),
-
-renamed as (
-    select
-        id,
-        rider_id,
-        amount,
-        status,
-        account_holder,
-        account_number,
-        ifsc,
-        utr,
-        failure_reason,
-        requested_at,
-        processed_at,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    rider_id,
+    amount,
+    status,
+    account_holder,
+    account_number,
+    ifsc,
+    utr,
+    failure_reason,
+    requested_at,
+    processed_at,
+    created_at,
+    updated_at
+from {{ source('raw_logistics', 'withdrawal_requests') }}

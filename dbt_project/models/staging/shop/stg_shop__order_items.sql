@@ -1,22 +1,14 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_shop', 'order_items') }}
-),
-
-renamed as (
-    select
-        order_id,
-        item_no,
-        order_created_at,
-        shop_id,
-        product_id,
-        quantity,
-        unit_price,
-        freight,
-        shipping_limit_at,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    order_id,
+    item_no,
+    order_created_at,
+    shop_id,
+    product_id,
+    quantity,
+    unit_price,
+    freight,
+    shipping_limit_at,
+    created_at,
+    updated_at
+from {{ source('raw_shop', 'order_items') }}

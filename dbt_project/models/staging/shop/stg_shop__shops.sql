@@ -1,23 +1,15 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_shop', 'shops') }}
-),
-
-renamed as (
-    select
-        id,
-        vendor_id,
-        name,
-        slug,
-        status,
-        zip_prefix,
-        city,
-        state,
-        country,
-        settings,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    vendor_id,
+    name,
+    slug,
+    status,
+    zip_prefix,
+    city,
+    state,
+    country,
+    settings,
+    created_at,
+    updated_at
+from {{ source('raw_shop', 'shops') }}

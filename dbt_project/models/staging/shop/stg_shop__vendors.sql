@@ -1,23 +1,15 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_shop', 'vendors') }}
-),
-
-renamed as (
-    select
-        id,
-        legal_name,
-        contact_name,
-        email,
-        phone,
-        tax_id,
-        payout_account,
-        country,
-        commission_rate,
-        status,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    legal_name,
+    contact_name,
+    email,
+    phone,
+    tax_id,
+    payout_account,
+    country,
+    commission_rate,
+    status,
+    created_at,
+    updated_at
+from {{ source('raw_shop', 'vendors') }}

@@ -1,17 +1,9 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_throttlecove', 'group_members') }}
-),
-
-renamed as (
-    select
-        group_id,
-        user_id,
-        role,
-        muted_until,
-        joined_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    group_id,
+    user_id,
+    role,
+    muted_until,
+    joined_at,
+    updated_at
+from {{ source('raw_throttlecove', 'group_members') }}

@@ -1,21 +1,13 @@
 -- rendered by `drivetrain catalog render`; not edited by hand
-with source as (
-    select * from {{ source('raw_throttlecove', 'posts') }}
-),
-
-renamed as (
-    select
-        id,
-        author_id,
-        group_id,
-        shared_id,
-        body,
-        photo_key,
-        tags,
-        like_count,
-        created_at,
-        updated_at
-    from source
-)
-
-select * from renamed
+select
+    id,
+    author_id,
+    group_id,
+    shared_id,
+    body,
+    photo_key,
+    tags,
+    like_count,
+    created_at,
+    updated_at
+from {{ source('raw_throttlecove', 'posts') }}
