@@ -64,7 +64,7 @@ def _per_table(stage: Stage) -> Mapping[str, Sample]:
     with stage.database(stage.empty_tables) as database:
         run = timed([[_pair(stage, table, database)] for table in stage.tables])
         stage.check("psql, a pair per table", database)
-    return {"psql | psql per table": run.sample}
+    return {"psql pair per table": run.sample}
 
 
 def _sessions(stage: Stage, system: str, database: str) -> list[Command]:

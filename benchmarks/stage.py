@@ -44,6 +44,12 @@ SELECT format('CREATE TABLE %I.%I (%s)', n.nspname, c.relname,
   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE n.nspname LIKE 'raw\\_%' AND c.relkind = 'p' GROUP BY n.nspname, c.relname
 """
+_TYPES = """
+SELECT n.nspname || '.' || c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod)
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE n.nspname LIKE 'raw\\_%' AND c.relkind IN ('r', 'p')
+"""
 _TEXT_ONLY = """
 SELECT DISTINCT n.nspname::text, c.relname::text
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -193,6 +199,17 @@ class Stage:
         wanted = {f"{table.system}.{table.name}": self.rows[table.system][table.name] for table in self.tables}
         found = self.count(database)
         return [f"{name}: {found[name]} of {rows} rows" for name, rows in wanted.items() if found[name] != rows]
+
+    def other_types(self, database: str) -> tuple[list[str], int]:
+        """Columns that have another type than at the source, as ``was -> is``, and how many columns there are."""
+        with (
+            psycopg.connect(self._admin_dsn(self.reference)) as kept,
+            psycopg.connect(self._admin_dsn(database)) as made,
+        ):
+            types = dict(kept.execute(_TYPES).fetchall())
+            found = dict(made.execute(_TYPES).fetchall())
+        same = [name for name in types if name in found]
+        return [f"{types[name]} -> {found[name]}" for name in same if types[name] != found[name]], len(same)
 
     def check(self, who: str, database: str) -> None:
         """Refuse to time work that was not done.
