@@ -72,11 +72,11 @@ def raw_asset(system: System, name: str, start: dt.date) -> dg.AssetsDefinition:
             result = ingest_table(snapshot, destination.dsn(), system, name, months=months, run_id=context.run.run_id)
         except ReconciliationFailed as error:
             yield dg.AssetCheckResult(passed=False, check_name=RECONCILED, metadata={"difference": str(error)})
-            raise failed(error) from error
+            raise failed(error, context.retry_number) from error
         except DrivetrainError as error:
             if isinstance(error, ServerUnavailable | SourceInterrupted):
                 snapshots.forget(system.system)
-            raise failed(error) from error
+            raise failed(error, context.retry_number) from error
         yield dg.MaterializeResult(metadata=_result_metadata(result), check_results=[_check(result)])
 
     return ingest
@@ -135,11 +135,12 @@ def _result_metadata(result: TableResult) -> dict[str, Any]:
         else "Nothing had changed."
     )
     return {
-        "dagster/row_count": proof.warehouse.rows,
+        "dagster/row_count": result.rows,
         "rows_written": result.rows_written,
         "bytes_moved": result.bytes_moved,
         "seconds": round(result.seconds, 3),
         "source_rows": proof.source.rows,
+        "warehouse_rows": proof.warehouse.rows,
         "source_fingerprint": proof.source.digest,
         "warehouse_fingerprint": proof.warehouse.digest,
         "scope": proof.scope,

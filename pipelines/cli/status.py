@@ -22,11 +22,12 @@ class SystemStatus:
 
     Attributes:
         declared: tables in the catalog.
-        loaded: of those, tables that were ingested.
-        rows: in the warehouse, at each table's last reconciliation.
-        agree: tables whose last reconciliation found source and warehouse equal.
-        as_of: the oldest source moment among the tables' last loads: nothing is staler than this.
-        differing: tables whose last reconciliation found a difference.
+        loaded: of those, tables of which a load ended with source and warehouse equal.
+        rows: in the warehouse, all months of all tables.
+        agree: loaded tables of which no part was found to differ when it was last compared.
+        as_of: the oldest source moment among the tables' last comparisons that agreed: nothing is staler than this.
+        differing: tables of which a part differed from the source when it was last compared.
+        missing: tables that were never loaded to the end.
     """
 
     system: str
@@ -36,6 +37,7 @@ class SystemStatus:
     agree: int
     as_of: dt.datetime | None
     differing: list[str]
+    missing: list[str]
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,27 @@ class Status:
     marts: list[MartStatus]
 
 
+#: Per table: its rows, whether a part of it differs, and the source's moment at the last comparison that agreed.
 _TABLES = """
-SELECT DISTINCT ON (table_name) table_name, warehouse_rows, agrees, source_as_of
-  FROM platform.reconciliation WHERE system = %s ORDER BY table_name, id DESC
+SELECT declared.name, coalesce(content.rows, 0), coalesce(content.differs, false), agreed.source_as_of
+  FROM unnest(%(tables)s::text[]) AS declared (name)
+  LEFT JOIN (SELECT table_name, sum(rows)::bigint AS rows, bool_or(agrees IS FALSE) AS differs
+               FROM platform.raw_content WHERE system = %(system)s GROUP BY table_name) AS content
+         ON content.table_name = declared.name
+  LEFT JOIN LATERAL (SELECT source_as_of FROM platform.reconciliation
+                      WHERE system = %(system)s AND table_name = declared.name AND agrees
+                      ORDER BY id DESC LIMIT 1) AS agreed ON true
+ ORDER BY declared.name
 """
+
+#: So many missing tables are named.
+_NAMED = 5
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON document for scripts.")] = False) -> None:
     """Per system: tables, rows, freshness, and whether warehouse and source agree; and the marts.
 
-    Exits 1 if a table differs from its source.
+    Exits 1 if a table differs from its source or was never loaded.
     """
     settings = Settings.load()
     settings.warehouse()  # asking makes no servers
@@ -73,7 +86,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON docum
         show_json(dataclasses.asdict(found))
     else:
         show_status(found)
-    if any(system.differing for system in found.systems):
+    if any(system.differing or system.missing for system in found.systems):
         raise typer.Exit(1)
 
 
@@ -81,28 +94,30 @@ def read_status(settings: Settings) -> Status:
     """Read the summary from the warehouse."""
     catalog = settings.catalog()
     with connect(settings.warehouse(), read_only=True) as connection, translated("warehouse"):
-        known = connection.execute("SELECT to_regclass('platform.reconciliation') IS NOT NULL").fetchone()
+        known = connection.execute("SELECT to_regclass('platform.raw_content') IS NOT NULL").fetchone()
         systems = [
-            _system(connection, name, set(system.tables)) if known and known[0] else _never(name, len(system.tables))
+            _system(connection, name, list(system.tables)) if known and known[0] else _never(name, list(system.tables))
             for name, system in catalog.systems.items()
         ]
         return Status(systems, _marts(connection))
 
 
-def _never(name: str, declared: int) -> SystemStatus:
-    return SystemStatus(name, declared, 0, 0, 0, None, [])
+def _never(name: str, declared: list[str]) -> SystemStatus:
+    return SystemStatus(name, len(declared), 0, 0, 0, None, [], sorted(declared))
 
 
-def _system(connection: Connection, name: str, declared: set[str]) -> SystemStatus:
-    rows = [row for row in connection.execute(_TABLES, (name,)) if row[0] in declared]
+def _system(connection: Connection, name: str, declared: list[str]) -> SystemStatus:
+    tables = connection.execute(_TABLES, {"system": name, "tables": declared}).fetchall()
+    loaded = [row for row in tables if row[3] is not None]
     return SystemStatus(
         system=name,
         declared=len(declared),
-        loaded=len(rows),
-        rows=sum(row[1] for row in rows),
-        agree=sum(1 for row in rows if row[2]),
-        as_of=min((row[3] for row in rows), default=None),
-        differing=[row[0] for row in rows if not row[2]],
+        loaded=len(loaded),
+        rows=sum(row[1] for row in tables),
+        agree=sum(1 for row in loaded if not row[2]),
+        as_of=min((row[3] for row in loaded), default=None),
+        differing=[row[0] for row in tables if row[2]],
+        missing=[row[0] for row in tables if row[3] is None],
     )
 
 
@@ -122,15 +137,16 @@ def show_status(found: Status) -> None:
     for column in (1, 2, 4):
         table.columns[column].justify = "right"
     for system in found.systems:
-        complete = system.agree == system.declared
+        colour = "red" if system.differing else "yellow" if system.missing else "green"
         table.add_row(
             system.system,
             f"{system.loaded} of {system.declared}" if system.loaded != system.declared else str(system.declared),
             f"{system.rows:,}",
             f"{system.as_of:%Y-%m-%d %H:%M}" if system.as_of else "never",
             _age(now - system.as_of) if system.as_of else "",
-            f"[{'green' if complete else 'yellow' if not system.differing else 'red'}]{system.agree} tables[/]"
-            + (f"; differing: {', '.join(system.differing)}" if system.differing else ""),
+            f"[{colour}]{system.agree} tables[/]"
+            + (f"; differing: {', '.join(system.differing)}" if system.differing else "")
+            + (f"; never loaded: {_shortened(system.missing)}" if system.missing else ""),
         )
     console.print(table)
     console.print()
@@ -144,6 +160,11 @@ def show_status(found: Status) -> None:
         console.print(
             "\n[yellow]No marts yet:[/] run `drivetrain demo`, or `drivetrain ingest` and `drivetrain build`."
         )
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _age(age: dt.timedelta) -> str:

@@ -116,6 +116,16 @@ def test_a_run_shows_rows_bytes_time_and_proof(run: Run) -> None:
     assert checks(result) == {"things": True, "facts": True}
 
 
+def test_the_row_count_is_the_tables_and_not_the_runs(run: Run) -> None:
+    run()
+    month = {"dagster/asset_partition_range_start": "2025-03-01", "dagster/asset_partition_range_end": "2025-03-01"}
+    (facts,) = materialized(run(**month), keys.raw("sixth", "facts"))
+    values = {name: entry.value for name, entry in facts.metadata.items()}
+    assert values["dagster/row_count"] == 6
+    assert values["source_rows"] == values["warehouse_rows"] == 1
+    assert values["scope"] == "2025-03"
+
+
 def test_a_second_run_writes_nothing(run: Run) -> None:
     run()
     (things,) = materialized(run(), keys.raw("sixth", "things"))
@@ -155,9 +165,23 @@ def test_a_transient_error_is_retried(run: Run, monkeypatch: pytest.MonkeyPatch)
             raise Busy("sixth.things: another ingestion of this table is running")
         return original(*arguments, **options)
 
+    pauses: list[int] = []
+
+    def noted(error: Any, attempt: int) -> Exception:
+        pauses.append(attempt)
+        return assets.failures.failed(error, attempt)
+
+    monkeypatch.setattr(assets.ingestion, "failed", noted)
     monkeypatch.setattr(assets.ingestion, "ingest_table", busy_twice)
     assert run().success
     assert calls.count("things") == 3
+    assert pauses == [0, 1]
+
+
+def test_pauses_grow() -> None:
+    requests = [assets.failures.failed(Busy("a table"), attempt) for attempt in range(assets.failures.MAX_RETRIES)]
+    pauses = [request.seconds_to_wait for request in requests if isinstance(request, dg.RetryRequested)]
+    assert pauses == [15, 30, 60, 120, 240]
 
 
 def test_a_lasting_error_is_not_retried_and_stops_no_other_table(

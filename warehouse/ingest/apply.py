@@ -14,27 +14,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from psycopg import errors, sql
+from psycopg import sql
 
-from warehouse.catalog.model import RangePartition, System, Table
+from warehouse.catalog.model import RangePartition, System
 from warehouse.catalog.naming import month_name
-from warehouse.errors import CatalogMismatch, DrivetrainError, ReconciliationFailed, SourceInterrupted, UnsupportedType
+from warehouse.errors import DrivetrainError, ReconciliationFailed, SourceInterrupted
 from warehouse.ingest import sql as queries
+from warehouse.ingest.chunks import held_of, settle
 from warehouse.ingest.plan import Action, Facts, LoadMonth, LoadWhole, MergeDelta, Plan, plan_table
 from warehouse.ingest.scope import Months, month_text, next_month
+from warehouse.ingest.sides import Sides
 from warehouse.ingest.snapshot import SourceSnapshot
-from warehouse.postgres.bounds import Span, covers, direct, gaps
+from warehouse.ingest.source import check_encoding, open_source
 from warehouse.postgres.carriage import carriage
-from warehouse.postgres.fingerprints import WHOLE, Fingerprint, bucket_of, fingerprints, month_of, total
-from warehouse.postgres.introspection import LiveTable, read_table
-from warehouse.postgres.matching import same_type
+from warehouse.postgres.fingerprints import Fingerprint, total
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+from warehouse.state.content import WHOLE_CHUNK, Content, count_rows, forget_content, read_content, record_content
 from warehouse.state.ledger import (
     LoadRecord,
     Origin,
     Reconciliation,
     is_outdated,
-    read_watermark,
     record_load,
     record_reconciliation,
     write_watermark,
@@ -56,7 +56,8 @@ class TableResult:
 
     Attributes:
         loads: what was written, in order; empty if both sides agreed already.
-        reconciliation: both sides after the load, under the same source snapshot.
+        reconciliation: both sides after the load, under the same source snapshot; of the months asked for.
+        rows: of the whole raw table after the load, whatever months were asked for.
         left_source: months that the warehouse keeps, wholly or in part, after the source dropped their partition.
         seconds: wall-clock time of the whole.
     """
@@ -65,6 +66,7 @@ class TableResult:
     table: str
     loads: tuple[LoadRecord, ...]
     reconciliation: Reconciliation
+    rows: int
     left_source: tuple[dt.date, ...]
     seconds: float
 
@@ -100,7 +102,7 @@ def ingest_table(
     Raises:
         CatalogMismatch, UnsupportedType: the live table is not what the policy says.
         Busy: another ingestion of the table is running.
-        ReconciliationFailed: both sides differ after the load; the load was rolled back.
+        ReconciliationFailed: both sides differ after the load; the load was rolled back, the difference recorded.
         ServerUnavailable, SourceInterrupted, AccessDenied: of either server.
     """
     started = time.monotonic()
@@ -117,168 +119,85 @@ def ingest_table(
         for action in plan.actions:
             log.info("%s: %s", where, action)
         records = [load.carry_out(action) for action in plan.actions]
-        reconciliation = load.conclude(facts, plan)
+        reconciliation, rows = load.conclude(facts, plan)
     if not reconciliation.agrees:
         raise _disagreement(where, reconciliation.source, reconciliation.warehouse, "after the load")
     left = tuple(sorted({*plan.left_source, *load.dropped}))
-    return TableResult(system.system, name, tuple(records), reconciliation, left, time.monotonic() - started)
+    return TableResult(system.system, name, tuple(records), reconciliation, rows, left, time.monotonic() - started)
+
+
+class _Differs(Exception):
+    """Rows just loaded are not the source's: rolls the load back."""
+
+    def __init__(self, source: Fingerprint, warehouse: Fingerprint) -> None:
+        super().__init__()
+        self.source, self.warehouse = source, warehouse
 
 
 @dataclass
-class _Load:
-    """One table under load: both sessions, the policy, and what was found on the way."""
+class _Load(Sides):
+    """One table under load: what is expected of each group, and what the warehouse has of it by now."""
 
-    where: str
-    source: Connection
-    target: Connection
-    system: System
-    name: str
-    policy: Table
-    live: LiveTable
-    raw: RawTable
-    months: Months
     origin: Origin
-    high_water: str | None = None
-    #: Months of which the source dropped a part with its partition, and those parts.
-    dropped: dict[dt.date, list[Span]] = field(default_factory=dict[dt.date, list[Span]])
-    expected: Mapping[Any, Fingerprint] = field(default_factory=dict[Any, Fingerprint])
-    after: dict[Any, Fingerprint] = field(default_factory=dict[Any, Fingerprint])
-
-    @property
-    def source_table(self) -> sql.Identifier:
-        return sql.Identifier(self.live.schema, self.live.name)
-
-    @property
-    def time_column(self) -> str:
-        assert self.policy.time is not None
-        return self.policy.time
-
-    @property
-    def time_type(self) -> str:
-        return next(c.type_name for c in self.raw.carriage.columns if c.name == self.time_column)
-
-    @property
-    def time_nullable(self) -> bool:
-        column = self.live.column(self.time_column)
-        return column is not None and not column.not_null
-
-    def grouping(self) -> tuple[sql.Composable, sql.Composable | None, dict[str, Any]]:
-        """How rows are grouped for comparison, and the restriction to the months asked for."""
-        match self.policy.ingest.mode:
-            case "full":
-                return WHOLE, None, {}
-            case "incremental":
-                return bucket_of(self.policy.key), None, {}
-            case "partition":
-                conditions = [
-                    build(self.time_column, self.time_type)
-                    for build, edge in (
-                        (queries.since_month, self.months.lower),
-                        (queries.before_month, self.months.upper),
-                    )
-                    if edge is not None
-                ]
-                where = sql.SQL(" AND ").join(conditions) if conditions else None
-                if where is not None and self.time_nullable:
-                    # A row without a time is in no month: every run must see it, or none does.
-                    where = sql.SQL("(({}) OR {} IS NULL)").format(where, sql.Identifier(self.time_column))
-                return (
-                    month_of(self.time_column, self.time_type),
-                    where,
-                    {"lower": self.months.lower, "upper": self.months.upper},
-                )
+    expected: Mapping[Any, Fingerprint] = field(default_factory=dict[Any, Fingerprint], init=False)
+    after: dict[Any, Fingerprint] = field(default_factory=dict[Any, Fingerprint], init=False)
 
     def compare(self) -> Facts:
         """Fingerprint both sides, group by group."""
-        group, condition, parameters = self.grouping()
-        with translated(f"{self.where} (source)"):
-            source = fingerprints(
-                self.source,
-                self.source_table,
-                self.raw.carriage.names,
-                group=group,
-                where=condition,
-                parameters=parameters,
-            )
-        with translated(f"{self.where} (warehouse)"):
-            exists = bool(self.raw.children())
-            warehouse = self.raw.fingerprints(group, where=condition, parameters=parameters)
-            cursor = self.policy.ingest.cursor
-            watermark = read_watermark(self.target, self.system.system, self.name, cursor) if cursor else None
-            rekeyed = self.policy.ingest.mode != "partition" and exists and self.raw.rekeyed()
-            covered = None
-            if self._ranged_by_time():
-                covered = self._covered(warehouse)
-                warehouse |= self._without_gaps(warehouse)
-                warehouse = {group: part for group, part in warehouse.items() if part.rows}
-        if cursor is not None:
-            # Now: while the swap has its lock, readers must not wait for the source.
-            with translated(f"{self.where} (source)"):
-                row = self.source.execute(queries.highest(self.source_table, cursor)).fetchone()
-            self.high_water = row[0] if row else None
-        self.expected, self.after = source, dict(warehouse)
-        return Facts(source, warehouse, exists, watermark, covered, rekeyed)
-
-    def _ranged_by_time(self) -> bool:
-        return (
-            self.policy.ingest.mode == "partition"
-            and self.live.strategy == "range"
-            and self.live.partition_columns[:1] == (self.policy.time,)
-        )
-
-    def _covered(self, months: Mapping[str, Fingerprint]) -> set[dt.date]:
-        """Those of the months that the source still has a partition for, in whole or in part."""
-        result: set[dt.date] = set()
-        for month in map(dt.date.fromisoformat, months):
-            missing = gaps(direct(self.live), _span(month))
-            if missing is None:
-                moment = _span(month).start
-                if any(covers(partition, moment) for partition in direct(self.live)):
-                    result.add(month)
-            elif missing != [_span(month)]:
-                result.add(month)
-        return result
-
-    def _without_gaps(self, warehouse: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
-        """Months of which the source dropped a part, anew: what is left to the warehouse alone is not compared."""
-        result: dict[str, Fingerprint] = {}
-        for month in map(dt.date.fromisoformat, warehouse):
-            missing = gaps(direct(self.live), _span(month))
-            if not missing or missing == [_span(month)]:
-                continue
-            within = queries.within_month(self.time_column, self.time_type)
-            dropped = queries.within_spans(self.time_column, self.time_type, missing)
-            edges = {"lower": month, "upper": next_month(month)}
-            kept, compared = (
-                total(self.raw.fingerprints(WHOLE, where=sql.SQL("{} AND {}").format(within, part), parameters=edges))
-                for part in (dropped, sql.SQL("NOT {}").format(dropped))
-            )
-            if kept.rows:
-                self.dropped[month] = missing
-                result[month.isoformat()] = compared
-        return result
+        facts = super().compare()
+        self.expected, self.after = facts.source, dict(facts.warehouse)
+        return facts
 
     def carry_out(self, action: Action) -> LoadRecord:
-        """Do one action in one transaction."""
+        """Do one action in one transaction; a disagreement rolls it back, and is recorded in one of its own."""
         started = time.monotonic()
-        with translated(f"{self.where} (load)"), self.target.transaction():
-            match action:
-                case LoadWhole():
-                    rows, moved = self._load_whole()
-                    chunk = "whole"
-                case LoadMonth(month=month):
-                    rows, moved = self._load_month(month)
-                    chunk = month_text(month)
-                case MergeDelta():
-                    rows, moved = self._merge(action)
-                    chunk = "delta"
-            record = LoadRecord(self.policy.ingest.mode, chunk, action.reason, rows, moved, time.monotonic() - started)
-            self._advance_watermark()
-            record_load(self.target, self.system.system, self.name, record, self.origin)
+        try:
+            with translated(f"{self.where} (load)"), self.target.transaction():
+                match action:
+                    case LoadWhole():
+                        rows, moved = self._load_whole()
+                        chunk = "whole"
+                    case LoadMonth(month=month):
+                        rows, moved = self._load_month(month)
+                        chunk = month_text(month)
+                    case MergeDelta():
+                        rows, moved = self._merge(action)
+                        chunk = "delta"
+                seconds = time.monotonic() - started
+                record = LoadRecord(self.policy.ingest.mode, chunk, action.reason, rows, moved, seconds)
+                self._advance_watermark()
+                record_load(self.target, self.system.system, self.name, record, self.origin)
+                self._record_chunk(action, agrees=True)
+        except _Differs as found:
+            self._record_difference(action, found)
+            raise _disagreement(self.where, found.source, found.warehouse, "while loading") from None
         return record
 
-    def conclude(self, facts: Facts, plan: Plan) -> Reconciliation:
-        """Record what both sides amount to now; months that left the source are not compared."""
+    def _record_chunk(self, action: Action, *, agrees: bool) -> None:
+        chunk = month_text(action.month) if isinstance(action, LoadMonth) else WHOLE_CHUNK
+        groups = {action.month.isoformat()} if isinstance(action, LoadMonth) else {*self.after}
+        held = total({group: held_of(group, self.after, self.kept) for group in groups})
+        record_content(self.target, self.system.system, self.name, {chunk: Content(held, agrees)}, self.origin.as_of)
+
+    def _record_difference(self, action: Action, found: _Differs) -> None:
+        scope = month_text(action.month) if isinstance(action, LoadMonth) else WHOLE_CHUNK
+        # Of a merge only the buckets that differed were held against each other; the others are equal.
+        looked_at = action.buckets if isinstance(action, MergeDelta) else self.after
+        agreed = total({group: part for group, part in self.after.items() if group not in looked_at})
+        result = Reconciliation(scope, found.source + agreed, found.warehouse + agreed)
+        try:
+            with translated(f"{self.where} (ledger)"), self.target.transaction():
+                record_reconciliation(self.target, self.system.system, self.name, result, self.origin)
+                self._record_chunk(action, agrees=False)
+        except DrivetrainError as error:  # must not hide the difference itself
+            log.warning("%s: the difference could not be recorded: %s", self.where, error)
+
+    def conclude(self, facts: Facts, plan: Plan) -> tuple[Reconciliation, int]:
+        """Record what both sides amount to now; months that left the source are not compared.
+
+        Returns:
+            The comparison, and the rows of the whole raw table, with months that were not looked at.
+        """
         left = {month.isoformat() for month in plan.left_source}
         scope = str(self.months) if self.policy.ingest.mode == "partition" else "whole"
         result = Reconciliation(
@@ -288,7 +207,12 @@ class _Load:
             if not plan.actions:
                 self._advance_watermark()
             record_reconciliation(self.target, self.system.system, self.name, result, self.origin)
-        return result
+            system, name = self.system.system, self.name
+            known = read_content(self.target, system, name)
+            chunks, gone = settle(self, known, self.expected, self.after, left)
+            forget_content(self.target, system, name, gone)
+            record_content(self.target, system, name, chunks, self.origin.as_of)
+            return result, count_rows(self.target, system, name)
 
     def _load_whole(self) -> tuple[int, int]:
         child = self.raw.begin_child()
@@ -350,7 +274,7 @@ class _Load:
         """Hold the rows just loaded against the source's fingerprints, before anybody can read them."""
         expected = {g: part for g, part in self.expected.items() if groups is None or g in groups}
         if dict(found) != expected:
-            raise _disagreement(self.where, total(expected), total(found), "while loading")
+            raise _Differs(total(expected), total(found))
         for group in groups if groups is not None else set(self.after) | set(expected):
             self.after.pop(group, None)
         self.after.update(found)
@@ -366,21 +290,9 @@ def _open(
 ) -> _Load:
     """Check the live table against its policy and make sure that the raw table can take its rows."""
     policy = system.tables[name]
-    schema, source_name = system.source_of(name)
-    for side, connection in (("source", source), ("warehouse", target)):
-        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
-            raise UnsupportedType(
-                f"{where} ({side}): the database's encoding is {encoding}",
-                hint="Only UTF8 databases can be compared byte by byte: convert it.",
-            )
-    live = _hold_still(where, source, schema, source_name, origin)
-    problems = [line for column in policy.columns if (line := _column_problem(policy, live, column)) is not None]
-    if policy.key and policy.key != live.primary_key and not any(set(policy.key) == set(k) for k in live.unique_keys):
-        problems.append(f"key ({', '.join(policy.key)}) is no primary or unique key of the source's table")
-    if problems:
-        raise CatalogMismatch(
-            "\n".join(f"{where}: {line}" for line in problems), hint="Run `drivetrain catalog check`."
-        )
+    check_encoding(f"{where} (source)", source)
+    check_encoding(f"{where} (warehouse)", target)
+    live = open_source(where, source, system, name, origin)
     columns = [column for column in live.columns if column.name in policy.columns]
     by_month = policy.ingest.mode == "partition"
     pattern = (
@@ -408,46 +320,6 @@ def _open(
         with target.transaction():
             raw.ensure()
     return _Load(where, source, target, system, name, policy, live, raw, months, origin)
-
-
-def _hold_still(where: str, source: Connection, schema: str, name: str, origin: Origin) -> LiveTable:
-    """The source's table, from now on locked against DDL, and sure to be the one that the snapshot knows."""
-    relation = sql.Identifier(schema, name)
-    with translated(f"{where} (source)"):
-        try:
-            source.execute(queries.hold_still(relation))
-        except (errors.UndefinedTable, errors.InvalidSchemaName):
-            live = None
-        else:
-            remade = source.execute(queries.REMADE, {"name": relation.as_string(source)}).fetchall()
-            if remade:
-                raise SourceInterrupted(
-                    f"{where} (source): {', '.join(row[0] for row in remade)} was truncated, rewritten or put in place"
-                    f" after the snapshot of {origin.as_of:%Y-%m-%d %H:%M:%S} UTC, which would see it empty",
-                    hint="Run again, with a new snapshot.",
-                )
-            live = read_table(source, schema, name)
-    if live is None:
-        raise CatalogMismatch(
-            f"{where}: the source has no table {schema}.{name}",
-            hint="Run `drivetrain catalog check`; was it renamed or dropped, or may this role not see it?",
-        )
-    return live
-
-
-def _span(month: dt.date) -> Span:
-    start, end = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (month, next_month(month)))
-    return Span(start, end)
-
-
-def _column_problem(policy: Table, live: LiveTable, column: str) -> str | None:
-    found = live.column(column)
-    if found is None:
-        return f"column {column!r} is declared, and the source has none of that name"
-    declared = policy.columns[column].type
-    if not same_type(declared, found):
-        return f"column {column!r} is {found.type.name} at the source, and declared as {declared}"
-    return None
 
 
 def _disagreement(where: str, source: Fingerprint, warehouse: Fingerprint, when: str) -> DrivetrainError:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,14 +30,11 @@ from warehouse.postgres.carriage import Carriage
 from warehouse.postgres.copying import Copied, copy_across
 from warehouse.postgres.fingerprints import Fingerprint, fingerprints
 from warehouse.postgres.sessions import Connection
+from warehouse.state import raw_layout as layout
 
 _ROWS, _NEXT = "__rows", "__next"
 _SWAP_ATTEMPTS = 20
 _SWAP_TIMEOUT = "500ms"
-
-#: Constant for every row, so that one default child takes them all; an expression, because a type may have no ordering.
-_WHOLE = sql.SQL("LIST (({column} IS NULL))")
-_BY_MONTH = sql.SQL("RANGE ({column})")
 
 
 @dataclass(frozen=True)
@@ -101,39 +98,15 @@ class RawTable:
         run(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
         for column in self.carriage.columns:
             if column.enum is not None:
-                self._ensure_enum(column.enum, column.labels)
-        strategy = (
-            _BY_MONTH.format(column=sql.Identifier(self.month_column))
-            if self.month_column
-            else _WHOLE.format(column=sql.Identifier((*self.key, *self.carriage.names)[0]))
-        )
+                layout.ensure_enum(self.connection, self.schema, column.enum, column.labels)
+        strategy = layout.strategy((*self.key, *self.carriage.names)[0], self.month_column)
         run(
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}) PARTITION BY {}").format(
-                self.relation, self._column_list(), strategy
+                self.relation, layout.column_list(self.carriage), strategy
             )
         )
-        live: dict[str, str] = dict(
-            run(
-                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-                " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
-                (self.relation.as_string(self.connection),),
-            ).fetchall()
-        )
-        self._check_layout()
-        changes: list[sql.Composed] = []
-        for column in self.carriage.columns:
-            kind = live.get(column.name)
-            if kind is None:
-                changes.append(sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(column.name), column.type))
-            elif kind.replace('"', "") != column.type_name.replace('"', ""):
-                raise CatalogMismatch(
-                    f"{self.where}.{column.name}: is {kind} in the warehouse and {column.type_name} at the source",
-                    hint=f"Drop {self.where} in the warehouse (and rebuild dbt), then ingest it again.",
-                )
-        for name in sorted(set(live) - set(self.carriage.names)):
-            # A column that left the policy must not linger with old (perhaps personal) values; views that still
-            # read it make this fail loudly.
-            changes.append(sql.SQL("DROP COLUMN {}").format(sql.Identifier(name)))
+        layout.check_layout(self.connection, self.relation, self.where, self.month_column)
+        changes = layout.column_changes(self.connection, self.relation, self.where, self.carriage)
         if changes:
             alter = sql.SQL("ALTER TABLE {} {}").format(self.relation, sql.SQL(", ").join(changes))
             try:
@@ -143,34 +116,6 @@ class RawTable:
                     f"{self.where}: {error.diag.message_primary}",
                     hint=f"Drop {self.where} in the warehouse (and rebuild dbt), then ingest it again.",
                 ) from error
-
-    def _check_layout(self) -> None:
-        """The parent is kept whole or by month of the policy's time column, as the policy says."""
-        row = self.connection.execute(
-            "SELECT p.partstrat = 'r', array(SELECT a.attname::text FROM pg_attribute AS a"
-            " WHERE a.attrelid = p.partrelid AND a.attnum = ANY(p.partattrs::int2[]))"
-            " FROM pg_partitioned_table AS p WHERE p.partrelid = %s::regclass",
-            (self.relation.as_string(self.connection),),
-        ).fetchone()
-        again = f"Drop {self.where} in the warehouse and ingest it again, or restore the policy."
-        if row is None:
-            raise CatalogMismatch(
-                f"{self.where}: the warehouse has something else of that name, which is no raw table",
-                hint="Is it a part of another raw table? Declare the table under another name, with source.",
-            )
-        by_month, columns = row
-        if by_month != (self.month_column is not None):
-            raise CatalogMismatch(
-                f"{self.where}: the warehouse keeps this table {'by month' if by_month else 'whole'},"
-                " its policy now says otherwise",
-                hint=again,
-            )
-        if by_month and columns != [self.month_column]:
-            raise CatalogMismatch(
-                f"{self.where}: the warehouse keeps this table by month of {columns[0]!r},"
-                f" its policy now names {self.month_column!r}",
-                hint=again,
-            )
 
     def rekeyed(self) -> bool:
         """Whether the single child was loaded under another key than the policy has now."""
@@ -191,6 +136,11 @@ class RawTable:
                 (self.relation.as_string(self.connection),),
             ).fetchall()
         )
+
+    def months(self) -> dict[dt.date, sql.Identifier]:
+        """The attached children of a table kept by month, by its first day."""
+        found = ((layout.month_of_bound(bound), name) for name, bound in self.children().items())
+        return {month: sql.Identifier(self.schema, name) for month, name in found if month is not None}
 
     @property
     def whole_child(self) -> str:
@@ -267,7 +217,7 @@ class RawTable:
         bound = sql.SQL("DEFAULT")
         if month is not None:
             assert self.month_column is not None
-            lower, upper = self._month_bounds(month)
+            lower, upper = layout.month_bounds(month, self.carriage, self.month_column)
             bound = sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper)
             # Matches the bound, so that ATTACH need not scan under its lock.
             run(
@@ -343,48 +293,8 @@ class RawTable:
         assert self.month_name is not None
         return self.month_name(month)
 
-    def _month_bounds(self, month: dt.date) -> tuple[sql.Literal, sql.Literal]:
-        upper = (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
-        zone = (
-            "+00"
-            if any(c.name == self.month_column and "with time zone" in c.type_name for c in self.carriage.columns)
-            else ""
-        )
-        lower_text, upper_text = (day.isoformat() + (f" 00:00:00{zone}" if zone else "") for day in (month, upper))
-        return sql.Literal(lower_text), sql.Literal(upper_text)
-
     def _key_list(self) -> sql.Composed:
         return sql.SQL(", ").join(map(sql.Identifier, self.key))
-
-    def _column_list(self) -> sql.Composed:
-        return sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(column.name), column.type) for column in self.carriage.columns
-        )
-
-    def _ensure_enum(self, name: str, labels: Sequence[str]) -> None:
-        """Create the enum, or add the labels that it lacks at their places; a label that went away stays."""
-        run = self.connection.execute
-        relation = sql.Identifier(self.schema, name)
-        have = [
-            str(row[0])
-            for row in run(
-                "SELECT e.enumlabel FROM pg_enum AS e JOIN pg_type AS t ON t.oid = e.enumtypid"
-                " JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE n.nspname = %s AND t.typname = %s"
-                " ORDER BY e.enumsortorder",
-                (self.schema, name),
-            )
-        ]
-        exists = run("SELECT to_regtype(%s) IS NOT NULL", (relation.as_string(self.connection),)).fetchone()
-        if exists is None or not exists[0]:
-            run(sql.SQL("CREATE TYPE {} AS ENUM ({})").format(relation, sql.SQL(", ").join(map(sql.Literal, labels))))
-            return
-        for place, label in enumerate(labels):
-            if label in have:
-                continue
-            following = next((other for other in labels[place + 1 :] if other in have), None)
-            position = sql.SQL("BEFORE {}").format(sql.Literal(following)) if following else sql.SQL("")
-            run(sql.SQL("ALTER TYPE {} ADD VALUE {} {}").format(relation, sql.Literal(label), position))
-            have.append(label)
 
     def _with_short_locks(self, action: Callable[[], object]) -> None:
         """Run DDL in a savepoint under a short lock timeout; again after a jittered pause if it got no lock."""
