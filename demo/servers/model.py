@@ -27,7 +27,9 @@ SUPERUSER = "postgres"
 READER = "drivetrain_reader"
 REPLICATION = "drivetrain_replication"
 PLATFORM = "drivetrain"
-ROLES = (SUPERUSER, READER, REPLICATION, PLATFORM)
+ORCHESTRATOR = "drivetrain_dagster"
+"""Owns Dagster's own database, and nothing else."""
+ROLES = (SUPERUSER, READER, REPLICATION, PLATFORM, ORCHESTRATOR)
 
 SLOT = "drivetrain_replica"
 

@@ -17,15 +17,27 @@ import psycopg
 from psycopg import sql
 
 from demo.servers.cluster import connect
-from demo.servers.model import DATABASES, OPERATIONAL, PLATFORM, READER, REPLICATION, SLOT, SUPERUSER, Server
+from demo.servers.model import (
+    DATABASES,
+    OPERATIONAL,
+    ORCHESTRATOR,
+    PLATFORM,
+    READER,
+    REPLICATION,
+    SLOT,
+    SUPERUSER,
+    Server,
+)
 
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
 ATTRIBUTES: Mapping[str, LiteralString] = {
     READER: "LOGIN BYPASSRLS",
     REPLICATION: "LOGIN REPLICATION",
     PLATFORM: "LOGIN",
+    ORCHESTRATOR: "LOGIN",
 }
-ROLES_OF: Mapping[str, tuple[str, ...]] = {OPERATIONAL: (READER, REPLICATION), "warehouse": (PLATFORM,)}
+OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
+ROLES_OF: Mapping[str, tuple[str, ...]] = {OPERATIONAL: (READER, REPLICATION), "warehouse": (PLATFORM, ORCHESTRATOR)}
 
 
 def provide(server: Server) -> None:
@@ -34,8 +46,8 @@ def provide(server: Server) -> None:
         for role in ROLES_OF[server.name]:
             if not _exists(connection, "SELECT FROM pg_roles WHERE rolname = %s", role):
                 _create_role(connection, role, server.passwords[role])
-        owner = PLATFORM if server.name != OPERATIONAL else SUPERUSER
         for database in DATABASES[server.name]:
+            owner = OWNERS.get(database, SUPERUSER)
             if not _exists(connection, "SELECT FROM pg_database WHERE datname = %s", database):
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
@@ -66,23 +78,22 @@ def make_slot(primary: Server) -> None:
         connection.execute("SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT])
 
 
-def _scram_secret(password: str) -> str:
-    """The SCRAM-SHA-256 verifier (RFC 5803) of a random password, with a single iteration.
-
-    Iterations slow down the guessing of passwords that people choose. Ours are 192 random bits, and Dagster opens
-    a connection for nearly every query: the usual 4096 iterations cost it more than the queries do.
-    """
+def _scram_secret(password: str, iterations: int) -> str:
+    """The SCRAM-SHA-256 verifier (RFC 5803) of a password."""
     salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     client = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
     text = (base64.b64encode(part).decode() for part in (salt, client, server))
-    return "SCRAM-SHA-256$1:{}${}:{}".format(*text)
+    return f"SCRAM-SHA-256${iterations}:" + "{}${}:{}".format(*text)
 
 
 def _create_role(connection: psycopg.Connection, role: str, password: str) -> None:
     """In one transaction. The password is hashed here, so that no log can ever show it."""
-    secret = _scram_secret(password)
+    # Iterations slow down the guessing of passwords that people choose; ours are 192 random bits. Dagster opens a
+    # connection for nearly every query, and the usual 4096 cost it more than the queries do. Other roles keep them:
+    # some clients refuse fewer.
+    secret = _scram_secret(password, 1 if role == ORCHESTRATOR else 4096)
     name = sql.Identifier(role)
     with connection.transaction():
         connection.execute(

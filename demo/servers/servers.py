@@ -22,6 +22,7 @@ from demo.servers.home import Home, State, is_ours
 from demo.servers.model import (
     DATABASES,
     OPERATIONAL,
+    ORCHESTRATOR,
     PLATFORM,
     READER,
     REPLICA,
@@ -134,7 +135,7 @@ class Servers:
         return self.server(WAREHOUSE).dsn("warehouse", PLATFORM)
 
     def dagster_dsn(self) -> str:
-        return self.server(WAREHOUSE).dsn("dagster", PLATFORM)
+        return self.server(WAREHOUSE).dsn("dagster", ORCHESTRATOR)
 
     def wait_for_replica(self, timeout: float = 30.0) -> None:
         """Return when the replica has replayed all that the primary has written by now."""

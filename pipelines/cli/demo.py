@@ -65,10 +65,10 @@ def demo(
                 show(summary)
             show_status(read_status(settings))
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
-    console.print("  make ui                   the Dagster UI: what ran, what is stale, what comes next")
-    console.print("  drivetrain status         this summary again (.venv/bin/drivetrain outside the environment)")
-    console.print("  drivetrain servers up     keep the servers running for psql and other tools")
-    console.print("  docs/README.md            guides for engineers, analysts and compliance officers")
+    console.print("  make ui                 the Dagster UI: what ran, what is stale, what is next")
+    console.print("  drivetrain status       this summary again (the command is in .venv/bin)")
+    console.print("  drivetrain servers up   keep the servers running, for psql and other tools")
+    console.print("  docs/README.md          guides for engineers, analysts, compliance officers")
     if not all(summary.success for summary in summaries):
         raise typer.Exit(1)
 

@@ -121,6 +121,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relpersistenc
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_partitioned_table AS p ON p.partrelid = c.oid
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY(%(schemas)s)
+   AND (%(name)s::text IS NULL OR c.relname = %(name)s::text)
  ORDER BY n.nspname, c.relname
 """
 
@@ -204,9 +205,17 @@ def read_schemas(connection: Connection) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def read_tables(connection: Connection, schemas: Sequence[str]) -> dict[tuple[str, str], LiveTable]:
-    """Every table of the schemas (partitioned parents, not their partitions; no views), by (schema, name)."""
-    heads = connection.execute(_TABLES, {"schemas": list(schemas)}).fetchall()
+def read_tables(
+    connection: Connection, schemas: Sequence[str], *, only: str | None = None
+) -> dict[tuple[str, str], LiveTable]:
+    """Every table of the schemas (partitioned parents, not their partitions; no views), by (schema, name).
+
+    Args:
+        connection: a canonical session.
+        schemas: where to look.
+        only: tables of this name and no others.
+    """
+    heads = connection.execute(_TABLES, {"schemas": list(schemas), "name": only}).fetchall()
     oids = {"tables": [row[0] for row in heads]}
     columns: dict[int, list[LiveColumn]] = {}
     for row in connection.execute(_COLUMNS, oids):
@@ -246,7 +255,7 @@ def read_tables(connection: Connection, schemas: Sequence[str]) -> dict[tuple[st
 
 def read_table(connection: Connection, schema: str, name: str) -> LiveTable | None:
     """One table, or None if the schema has no such table."""
-    return read_tables(connection, [schema]).get((schema, name))
+    return read_tables(connection, [schema], only=name).get((schema, name))
 
 
 def _column(row: tuple[Any, ...]) -> LiveColumn:
