@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 #: Every setting that is read, and what it is for; ``<SYSTEM>`` is a catalog system's name in capitals.
 KNOWN = {
     "DRIVETRAIN_HOME": "directory of the embedded servers, Dagster's files and logs (default .drivetrain)",
-    "DRIVETRAIN_CATALOG": "directory of catalog files, in place of the five that come with the project",
+    "DRIVETRAIN_CATALOG": f"directories of catalog files, separated by {os.pathsep!r}, in place of the project's own",
     "DRIVETRAIN_WAREHOUSE_DSN": "the warehouse database",
     "DRIVETRAIN_DAGSTER_DSN": "the database of Dagster's own storage",
     "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
@@ -91,12 +91,15 @@ class Settings:
         Raises:
             CatalogError, ConfigurationError: it cannot be read.
         """
-        given = self.get("CATALOG")
-        if given and not Path(given).expanduser().is_dir():
-            raise ConfigurationError(
-                f"DRIVETRAIN_CATALOG: {given} is no folder", hint="Name a directory of YAML files."
-            )
-        return load_catalog(Path(given).expanduser() if given else None)
+        given = (self.get("CATALOG") or "").split(os.pathsep)
+        directories = [Path(directory).expanduser() for directory in given if directory]
+        for directory in directories:
+            if not directory.is_dir():
+                raise ConfigurationError(
+                    f"DRIVETRAIN_CATALOG: {directory} is no folder",
+                    hint=f"Name directories of YAML files, separated by {os.pathsep!r}.",
+                )
+        return load_catalog(*directories)
 
     def servers(self) -> Servers:
         """The embedded servers of this home (running or not)."""

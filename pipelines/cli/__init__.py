@@ -18,7 +18,7 @@ from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, Dri
 
 app = typer.Typer(
     name="drivetrain",
-    help="Ingest, model, tier, retain and erase the data of five applications, from one catalog.\n\n"
+    help="Ingest, prove, model and check the data of five applications, from one catalog.\n\n"
     "Start with `drivetrain demo`, then `drivetrain ui`.",
     no_args_is_help=True,
     add_completion=False,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -16,10 +18,22 @@ console = Console(file=sys.stdout, highlight=False)
 errors = Console(file=sys.stderr, highlight=False)
 
 
+def counted(number: int, singular: str) -> str:
+    """A number and what is counted: ``1 asset``, ``4,000 assets``."""
+    return f"{number:,} {singular}{'' if number == 1 else 's'}"
+
+
 def show_json(value: Any) -> None:
     """Print one JSON document to standard output, and nothing else."""
     json.dump(value, sys.stdout, indent=2, default=str)
     sys.stdout.write("\n")
+
+
+def show_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as CSV to standard output, and nothing else."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
 
 
 def show_error(error: DrivetrainError) -> None:

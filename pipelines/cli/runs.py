@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.output import console, show_json
+from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.running import RunSummary, platform, run_job
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
@@ -95,12 +95,12 @@ def _finish(summary: RunSummary, json: bool) -> None:
 def show(summary: RunSummary) -> None:
     """Print what a run did."""
     verdict = "[green]done[/]" if summary.success else "[red]failed[/]"
-    checks = f"{summary.checks_passed} checks passed"
+    checks = f"{counted(summary.checks_passed, 'check')} passed"
     if summary.checks_failed:
         checks += f", [red]{len(summary.checks_failed)} failed[/]"
-    written = f", {summary.rows_written:,} rows written" if summary.job.startswith("ingest") else ""
+    written = f", {counted(summary.rows_written, 'row')} written" if summary.job.startswith("ingest") else ""
     console.print(
-        f"{summary.job} {verdict}: {len(summary.materialized)} assets{written}, {checks}  "
+        f"{summary.job} {verdict}: {counted(len(summary.materialized), 'asset')}{written}, {checks}  "
         f"[dim]run {summary.run_id[:8]}[/]"
     )
     for check in summary.checks_failed:

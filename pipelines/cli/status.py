@@ -11,7 +11,7 @@ import typer
 from psycopg import sql
 from rich.table import Table
 
-from pipelines.cli.output import console, show_json
+from pipelines.cli.output import console, counted, show_json
 from resources.settings import Settings
 from warehouse.postgres.sessions import Connection, connect, translated
 
@@ -137,14 +137,14 @@ def show_status(found: Status) -> None:
     for column in (1, 2, 4):
         table.columns[column].justify = "right"
     for system in found.systems:
-        colour = "red" if system.differing else "yellow" if system.missing else "green"
+        color = "red" if system.differing else "yellow" if system.missing else "green"
         table.add_row(
             system.system,
             f"{system.loaded} of {system.declared}" if system.loaded != system.declared else str(system.declared),
             f"{system.rows:,}",
             f"{system.as_of:%Y-%m-%d %H:%M}" if system.as_of else "never",
             _age(now - system.as_of) if system.as_of else "",
-            f"[{colour}]{system.agree} tables[/]"
+            f"[{color}]{counted(system.agree, 'table')}[/]"
             + (f"; differing: {', '.join(system.differing)}" if system.differing else "")
             + (f"; never loaded: {_shortened(system.missing)}" if system.missing else ""),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import psycopg
 import pytest
 import yaml
@@ -183,6 +185,32 @@ def test_a_nasty_database_is_drafted_and_passes(empty_database: str) -> None:
         "unlogged", "inheritance", "not-reviewed",
     }  # fmt: skip
     assert "partition-names" not in kinds
+
+
+def test_what_a_draft_says_of_its_guesses(empty_database: str) -> None:
+    run(
+        empty_database,
+        "CREATE TYPE spot AS (level int, number int);"
+        "CREATE TABLE members (id int PRIMARY KEY, email text);"
+        "CREATE TABLE vehicles (id int PRIMARY KEY, member_id int REFERENCES members, place spot)",
+    )
+    text, _, _ = drafted(empty_database)
+    head, _, body = text.partition("system: anything\n")
+    assert head.splitlines()[-2:] == ["#   5. Run `drivetrain catalog check`.", ""]
+    assert "person:  # a guess, from its name, an email or phone column and a table that references it\n" in body
+    assert "# left out: column place, because type spot is a composite type, which is not carried\n" in body
+    assert f"history_starts: {dt.datetime.now(dt.UTC).year - 1}-01-01  # nothing in the database says it" in body
+    run(
+        empty_database,
+        "CREATE TABLE stays (at timestamptz) PARTITION BY RANGE (at);"
+        "CREATE TABLE stays_2 PARTITION OF stays FOR VALUES FROM ('2025-04-01+00') TO ('2025-05-01+00');"
+        "CREATE TABLE stays_1 PARTITION OF stays FOR VALUES FROM ('2025-03-01+00') TO ('2025-04-01+00');"
+        "CREATE VIEW a_view AS SELECT 1 AS x",
+    )
+    text, system, _ = drafted(empty_database)
+    assert system.history_starts == dt.date(2025, 3, 1)
+    assert "history_starts: 2025-03-01  # a guess, from the earliest partition; review it\n" in text
+    assert "#\n# Left out: view public.a_view, which holds no rows of its own.\n\nsystem: anything\n" in text
 
 
 def test_the_draft_of_a_draft_is_the_same(empty_database: str) -> None:

@@ -324,6 +324,27 @@ def test_the_files_of_a_directory_are_read_together(tmp_path: Path) -> None:
     assert "fourth.yaml: system: missing" in caught.value.problems
 
 
+def test_several_directories_are_one_catalog(tmp_path: Path) -> None:
+    """A team's own system beside those of the project."""
+    (tmp_path / "mine.yaml").write_text(SOUND.replace("system: shop", "system: mine"))
+    assert list(load_catalog(SOURCES, tmp_path).systems) == [*load_catalog().systems, "mine"]
+    assert list(load_catalog(tmp_path, tmp_path).systems) == ["mine"]
+
+
+def test_a_system_in_two_directories_is_an_error_that_names_both_files(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(SOUND)
+    with pytest.raises(CatalogError) as refused:
+        load_catalog(SOURCES, tmp_path)
+    assert refused.value.problems == [
+        f"{tmp_path / 'shop.yaml'}: system 'shop' has another file already: {SOURCES / 'shop.yaml'}"
+    ]
+
+
+def test_an_empty_directory_among_several_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="no catalog file"):
+        load_catalog(SOURCES, tmp_path)
+
+
 def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="no catalog file"):
         load_catalog(tmp_path)

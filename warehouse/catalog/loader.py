@@ -1,4 +1,4 @@
-"""Read a directory of ``<system>.yaml`` files into a ``Catalog``, or refuse with every problem at once.
+"""Read directories of ``<system>.yaml`` files into a ``Catalog``, or refuse with every problem at once.
 
 Errors name file, table and field. A file may have ``defaults:`` (any field of a table); a table that does not
 say a field takes it from there.
@@ -75,37 +75,43 @@ def parse_system(text: str, file: str) -> System:
     return system
 
 
-def load_catalog(directory: Path | None = None) -> Catalog:
-    """Read every ``*.yaml`` of a directory (by default the project's own five systems).
+def load_catalog(*directories: Path) -> Catalog:
+    """Read every ``*.yaml`` of one or several directories (by default the project's own five systems).
 
     Raises:
-        CatalogError: a file is malformed, contradicts itself, is misnamed, or there is none.
+        CatalogError: a file is malformed, contradicts itself, is misnamed, a directory has none, or two files have
+            the same system.
     """
-    directory = directory or SOURCES
-    files = sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
-    if not files:
-        raise CatalogError(
-            [f"{directory}: no catalog file (*.yaml)"], hint="Set DRIVETRAIN_CATALOG to a directory of them."
-        )
     problems: list[str] = []
-    systems: dict[str, System] = {}
-    for file in files:
-        try:
-            system = parse_system(file.read_text(encoding="utf-8"), file.name)
-        except CatalogError as error:
-            problems += error.problems
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{file.name}: not readable: {error}")
-            continue
-        if system.system != file.stem:
-            problems.append(f"{file.name}: system: {system.system!r} is not the file's name")
-        if system.system in systems:
-            problems.append(f"{file.name}: system {system.system!r} has another file already")
-        systems[system.system] = system
+    files: dict[str, tuple[str, System]] = {}
+    given = dict.fromkeys(directories or (SOURCES,))
+    for directory in given:
+        found = sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
+        if not found:
+            raise CatalogError(
+                [f"{directory}: no catalog file (*.yaml)"], hint="Set DRIVETRAIN_CATALOG to a directory of them."
+            )
+        for file in found:
+            where = file.name if len(given) == 1 else str(file)
+            try:
+                system = parse_system(file.read_text(encoding="utf-8"), where)
+            except CatalogError as error:
+                problems += error.problems
+                continue
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{where}: not readable: {error}")
+                continue
+            if system.system != file.stem:
+                problems.append(f"{where}: system: {system.system!r} is not the file's name")
+            elif system.system in files:
+                problems.append(
+                    f"{where}: system {system.system!r} has another file already: {files[system.system][0]}"
+                )
+            else:
+                files[system.system] = where, system
     if problems:
         raise CatalogError(problems, hint="Run `drivetrain catalog check` again when mended.")
-    return Catalog(systems=systems)
+    return Catalog(systems={name: system for name, (_, system) in files.items()})
 
 
 def _defaults(given: Any) -> tuple[dict[str, Any], list[str]]:

@@ -18,6 +18,7 @@ import yaml
 
 from warehouse.catalog.base import IDENTIFIER, MAX_IDENTIFIER
 from warehouse.catalog.model import Catalog, Column, System, Table
+from warehouse.catalog.register import retention_text
 from warehouse.errors import CatalogError
 
 STAGING = "models/staging"
@@ -169,18 +170,11 @@ def _source_table(name: str, table: Table) -> dict[str, Any]:
     meta: dict[str, Any] = {
         "key": list(table.key),
         "erasure": table.erasure.action,
-        "retention": _retention(table),
+        "retention": retention_text(table.retention),
     }
     if table.time is not None:
         meta["time"] = table.time
     return {"name": name, "description": _text(table.description), "config": {"meta": meta}}
-
-
-def _retention(table: Table) -> str:
-    retention = table.retention
-    if retention.until == "age":
-        return str(retention.age)
-    return retention.until if retention.age is None else f"{retention.until}, {retention.age}"
 
 
 def _model(system: System, name: str, table: Table) -> dict[str, Any]:

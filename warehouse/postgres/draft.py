@@ -9,6 +9,7 @@ personal is ``unreviewed``. The verbs that need a decision refuse it.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -79,14 +80,15 @@ def draft_system(connection: Connection, name: str) -> str:
     ways = guess_ways(tables, person)
     lines = [
         _HEADER.format(name=name).rstrip("\n"),
-        *_left_out(own, tables, around),
+        *(["#", *notes] if (notes := list(_left_out(own, tables, around))) else []),
+        "",
         f"system: {name}",
         f"title: {name}",
         f"description: {_quoted(f'The database of {name}.')}",
         "owner: nobody yet",
         "laws: []  # gdpr, ccpa, dpdp",
         *([f"schema: {_text(main)}"] if main != "public" else []),
-        f"history_starts: {_history_starts(own)}  # a guess: the month of the first data",
+        f"history_starts: {_history_starts(own)}",
         *_person_lines(person),
         "",
         "tables:",
@@ -139,8 +141,13 @@ def _main_schema(tables: Sequence[Drafted]) -> str:
 
 
 def _history_starts(live: Mapping[tuple[str, str], LiveTable]) -> str:
-    starts = [span.start for table in live.values() for span in spans_of(table).values()]
-    return f"{min(starts):%Y-%m}-01" if starts and min(starts).year >= 1970 else "2020-01-01"
+    """The month and where it is from; a partition of before 1970 is for what has no date."""
+    spans = [span for table in live.values() for span in spans_of(table).values()]
+    starts = [span.start for span in spans if span.start.year >= 1970]
+    if starts:
+        return f"{min(starts):%Y-%m}-01  # a guess, from the earliest partition; review it"
+    last_year = dt.datetime.now(dt.UTC).year - 1
+    return f"{last_year}-01-01  # nothing in the database says it: review; what is older counts into this month"
 
 
 # --- writing --------------------------------------------------------------------------------------------------
@@ -149,7 +156,6 @@ def _history_starts(live: Mapping[tuple[str, str], LiveTable]) -> str:
 def _left_out(
     own: Mapping[tuple[str, str], LiveTable], tables: Sequence[Drafted], around: Surroundings
 ) -> Iterator[str]:
-    yield "#"
     drafted = {(each.live.schema, each.live.name) for each in tables}
     for key in own:
         if key not in drafted:
@@ -167,7 +173,7 @@ def _person_lines(person: PersonGuess | None) -> Iterator[str]:
         yield "# person: {table: users, key: id, identifiers: {email: email}}"
         return
     named = ", ".join(f"{_text(column)}: {kind}" for column, kind in person.identifiers.items())
-    yield f"person:  # a guess: {person.reason}"
+    yield f"person:  # a guess, from {person.reason}"
     yield f"  table: {_text(person.table)}"
     yield f"  key: {_text(person.key)}"
     yield f"  identifiers: {{{named}}}"
@@ -204,10 +210,10 @@ def _table_lines(drafted: Drafted, main: str, ways: Sequence[Way]) -> Iterator[s
 
 
 def _column_line(drafted: Drafted, column: LiveColumn, followed: bool, is_time: bool) -> str:
+    if (reason := drafted.reasons[column.name]) is not None:
+        return f"      # left out: column {_comment(column.name)}, because {_comment(reason)}"
     # A domain arrives as what it rests on, and is called so.
     kind = column.type.carrier if column.type.through_domain or is_time else column.type.name
-    if (reason := drafted.reasons[column.name]) is not None:
-        return f"      # left out: {_comment(column.name)} {_comment(kind)}: {_comment(reason)}"
     guess = "person_id" if followed else guesses.personal_kind(drafted.live.name, column)
     personal = ", personal: unreviewed" if guess else ""
     said = f"type: {_text(kind)}, description: {_quoted(column.comment or '')}{personal}"

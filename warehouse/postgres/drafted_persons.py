@@ -70,8 +70,12 @@ def guess_person(tables: Sequence[Drafted]) -> PersonGuess | None:
             continue
         score = (reachable, named, referenced, drafted.name)
         if best is None or score > best[0]:
-            why = [*(["its name"] if named else []), *(["its email or phone"] if reachable else [])]
-            reason = " and ".join([*why, f"{referenced} table(s) that reference it"])
+            why = [*(["its name"] if named else []), *(["an email or phone column"] if reachable else [])]
+            if referenced:
+                why.append(
+                    "a table that references it" if referenced == 1 else f"{referenced} tables that reference it"
+                )
+            reason = f"{', '.join(why[:-1])} and {why[-1]}" if len(why) > 1 else why[0]
             named_by = identifiers or {drafted.key[0]: "external_id"}
             best = (score, PersonGuess(drafted.name, drafted.key[0], named_by, reason))
     return None if best is None else best[1]
