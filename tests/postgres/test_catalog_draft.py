@@ -10,7 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import conninfo, sql
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from warehouse.catalog.loader import parse_system
 from warehouse.catalog.model import HashPartition, ListPartition, RangePartition, System, Table
 from warehouse.errors import ConfigurationError
@@ -211,6 +213,17 @@ def test_what_a_draft_says_of_its_guesses(empty_database: str) -> None:
     assert system.history_starts == dt.date(2025, 3, 1)
     assert "history_starts: 2025-03-01  # a guess, from the earliest partition; review it\n" in text
     assert "#\n# Left out: view public.a_view, which holds no rows of its own.\n\nsystem: anything\n" in text
+
+
+def test_the_command_takes_the_address_from_argument_or_setting(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(empty_database, "CREATE TABLE t (id int PRIMARY KEY)")
+    command = ["catalog", "draft", "--system", "parking"]
+    given = CliRunner().invoke(app, [*command, empty_database], catch_exceptions=False)
+    monkeypatch.setenv("DRIVETRAIN_PARKING_DSN", empty_database)
+    assert CliRunner().invoke(app, command, catch_exceptions=False).stdout == given.stdout
+    assert parse_system(given.stdout, "parking.yaml").system == "parking"
 
 
 def test_the_draft_of_a_draft_is_the_same(empty_database: str) -> None:
