@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dagster as dg
 
-from warehouse.errors import DrivetrainError
+from warehouse.errors import Busy, DrivetrainError
 
-#: With the pauses below, eight minutes at least: another load of the same table can take that long.
-MAX_RETRIES = 5
-FIRST_PAUSE_SECONDS = 15.0
+#: Seconds before each retry of a table that somebody else holds: another load of it can take minutes.
+BUSY_PAUSES: tuple[float, ...] = (15, 30, 60, 120, 240)
+#: Seconds before each retry of anything else that may pass: a lost connection, a server that restarts. Who waits at a
+#: terminal learns within the minute that a server is down.
+OTHER_PAUSES: tuple[float, ...] = (5, 10, 20)
 
 
 def failed(error: DrivetrainError, attempt: int) -> Exception:
@@ -16,13 +18,14 @@ def failed(error: DrivetrainError, attempt: int) -> Exception:
 
     Args:
         error: what ended the step.
-        attempt: how often the step was retried before; each pause is twice as long as the one before.
+        attempt: how often the step was retried before.
 
     Returns:
         ``RetryRequested`` for a transient error, else a ``Failure`` that no retry policy repeats.
     """
     if error.transient:
-        return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=FIRST_PAUSE_SECONDS * 2**attempt)
+        pauses = BUSY_PAUSES if isinstance(error, Busy) else OTHER_PAUSES
+        return dg.RetryRequested(max_retries=len(pauses), seconds_to_wait=pauses[min(attempt, len(pauses) - 1)])
     return dg.Failure(
         description=str(error),
         metadata={"kind": type(error).__name__, "what to do": error.hint or "see the message"},

@@ -58,6 +58,7 @@ def instance_environment(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(folder),
         _STORAGE_VARIABLE: _url(settings.dagster()),
         "DRIVETRAIN_HOME": str(settings.home),
+        **settings.catalog_environment(),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")])),
         **dbt_environment(settings),

@@ -85,14 +85,22 @@ class Settings:
         """Root of the object buckets."""
         return self.get("OBJECTS_URL") or (self.home / "objects").as_uri()
 
+    def _catalog_directories(self) -> list[Path]:
+        given = (self.get("CATALOG") or "").split(os.pathsep)
+        return [Path(directory).expanduser().absolute() for directory in given if directory]
+
+    def catalog_environment(self) -> dict[str, str]:
+        """``DRIVETRAIN_CATALOG`` for a process that runs in another folder."""
+        directories = self._catalog_directories()
+        return {"DRIVETRAIN_CATALOG": os.pathsep.join(map(str, directories))} if directories else {}
+
     def catalog(self) -> Catalog:
         """The catalog in force.
 
         Raises:
             CatalogError, ConfigurationError: it cannot be read.
         """
-        given = (self.get("CATALOG") or "").split(os.pathsep)
-        directories = [Path(directory).expanduser() for directory in given if directory]
+        directories = self._catalog_directories()
         for directory in directories:
             if not directory.is_dir():
                 raise ConfigurationError(

@@ -20,7 +20,7 @@ from assets import keys
 from resources.alerts import Alerts
 from sensors.failures import failed_runs
 from warehouse.catalog import load_catalog
-from warehouse.errors import Busy, ReconciliationFailed
+from warehouse.errors import Busy, ReconciliationFailed, ServerUnavailable
 
 POLICY = """
 system: sixth
@@ -85,7 +85,8 @@ def run(
     monkeypatch.setenv("DRIVETRAIN_CATALOG", str(tmp_path))
     monkeypatch.setenv("DRIVETRAIN_SIXTH_DSN", source)
     monkeypatch.setenv("DRIVETRAIN_WAREHOUSE_DSN", new_database("warehouse"))
-    monkeypatch.setattr(assets.failures, "FIRST_PAUSE_SECONDS", 0.01)
+    for pauses in ("BUSY_PAUSES", "OTHER_PAUSES"):
+        monkeypatch.setattr(assets.failures, pauses, tuple(0.01 for _ in getattr(assets.failures, pauses)))
 
     def execute(**tags: str) -> dg.ExecuteInProcessResult:
         return mine.resolve_job_def("daily").execute_in_process(
@@ -179,9 +180,10 @@ def test_a_transient_error_is_retried(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pauses_grow() -> None:
-    requests = [assets.failures.failed(Busy("a table"), attempt) for attempt in range(assets.failures.MAX_RETRIES)]
-    pauses = [request.seconds_to_wait for request in requests if isinstance(request, dg.RetryRequested)]
-    assert pauses == [15, 30, 60, 120, 240]
+    for error, expected in ((Busy("a table"), [15, 30, 60, 120, 240]), (ServerUnavailable("a server"), [5, 10, 20])):
+        requests = [assets.failures.failed(error, attempt) for attempt in range(len(expected))]
+        assert [r.seconds_to_wait for r in requests if isinstance(r, dg.RetryRequested)] == expected
+        assert {r.max_retries for r in requests if isinstance(r, dg.RetryRequested)} == {len(expected)}
 
 
 def test_a_lasting_error_is_not_retried_and_stops_no_other_table(

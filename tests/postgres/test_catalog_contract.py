@@ -385,7 +385,7 @@ def test_found(case: Case, small: psycopg.Connection, empty_database: str) -> No
     assert len(found[0].hint) > 15
 
 
-def test_a_sound_pair_has_no_finding(small: psycopg.Connection, empty_database: str) -> None:  # noqa: ARG001
+def test_a_sound_pair_has_no_finding(small: psycopg.Connection, empty_database: str) -> None:
     assert check(empty_database) == []
 
 
@@ -437,7 +437,7 @@ def test_a_schema_in_a_types_name_counts_only_where_both_say_it(
     ]
 
 
-def test_a_domain_may_be_declared_as_what_it_rests_on(small: psycopg.Connection, empty_database: str) -> None:  # noqa: ARG001
+def test_a_domain_may_be_declared_as_what_it_rests_on(small: psycopg.Connection, empty_database: str) -> None:
     assert check(empty_database, POLICY.replace("{type: amount}", '{type: "numeric(12,2)"}')) == []
 
 
@@ -456,7 +456,7 @@ def test_a_table_in_another_schema_and_under_another_name(small: psycopg.Connect
     assert check(empty_database, policy) == []
 
 
-def test_a_key_may_be_named_in_any_order(small: psycopg.Connection, empty_database: str) -> None:  # noqa: ARG001
+def test_a_key_may_be_named_in_any_order(small: psycopg.Connection, empty_database: str) -> None:
     assert check(empty_database, POLICY.replace("key: [id, at]", "key: [at, id]")) == []
 
 
@@ -467,7 +467,7 @@ def guest(small: psycopg.Connection, empty_database: str) -> Iterator[str]:
     small.execute(
         "GRANT USAGE ON SCHEMA public TO contract_guest; GRANT SELECT ON ALL TABLES IN SCHEMA public TO contract_guest"
     )
-    yield conninfo.make_conninfo(empty_database, user="contract_guest", password="guest")  # noqa: S106
+    yield conninfo.make_conninfo(empty_database, user="contract_guest", password="guest")
     small.execute("DROP OWNED BY contract_guest; DROP ROLE contract_guest")
 
 

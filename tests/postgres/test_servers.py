@@ -124,7 +124,7 @@ def test_nothing_is_trusted_and_only_loopback_is_heard(servers: Servers) -> None
     for name in ("operational", "warehouse", "replica"):
         server = servers.server(name)
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(server.dsn("postgres"), password="wrong")  # noqa: S106
+            psycopg.connect(server.dsn("postgres"), password="wrong")
         rules = ask(server.dsn("postgres"), "SELECT DISTINCT type, address, auth_method FROM pg_hba_file_rules")
         assert rules == [("host", "127.0.0.1", "scram-sha-256")]
         assert ask(server.dsn("postgres"), "SHOW listen_addresses") == [("127.0.0.1",)]

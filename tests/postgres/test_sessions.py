@@ -72,7 +72,7 @@ def test_a_full_database_is_unavailable_for_now(empty_database: str) -> None:
         connection.execute("CREATE ROLE only_one LOGIN PASSWORD 'x'")
         try:
             connection.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0".encode())
-            dsn = Dsn(conninfo.make_conninfo(empty_database, user="only_one", password="x"))  # noqa: S106
+            dsn = Dsn(conninfo.make_conninfo(empty_database, user="only_one", password="x"))
             with pytest.raises(ServerUnavailable), connect(dsn):
                 pass
         finally:

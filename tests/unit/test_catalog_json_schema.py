@@ -20,7 +20,7 @@ def as_an_editor_reads_it(text: str) -> Any:
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    return yaml.load(text, Loader=loader)  # noqa: S506 (a safe loader)
+    return yaml.load(text, Loader=loader)
 
 
 VALIDATOR = jsonschema.Draft202012Validator(
