@@ -188,7 +188,8 @@ class Stage:
         with psycopg.connect(self._admin_dsn(database), autocommit=True) as connection:
             for table in self.tables:
                 try:
-                    row = connection.execute(f"SELECT count(*) FROM {table.target}".encode()).fetchone()
+                    relation = sql.Identifier(f"raw_{table.system}", table.name)
+                    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(relation)).fetchone()
                 except psycopg.errors.UndefinedTable:
                     row = None
                 found[f"{table.system}.{table.name}"] = row[0] if row else None

@@ -1,4 +1,4 @@
--- The platform's own schema. Later issues add to it in migrations of their own; an applied file is never edited.
+-- The platform's own schema. What comes later adds migrations of its own; an applied file is never edited.
 CREATE TABLE platform.watermark (
     system text NOT NULL,
     table_name text NOT NULL,
