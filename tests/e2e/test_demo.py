@@ -26,6 +26,7 @@ from psycopg import sql
 
 from demo.servers import Servers
 from warehouse.catalog import load_catalog
+from warehouse.errors import DemoError
 
 DRIVETRAIN = str(Path(sys.executable).with_name("drivetrain"))
 DEMO = ("demo", "--scale", "0.02")
@@ -96,13 +97,24 @@ def drivetrain() -> Iterator[CommandLine]:
             Servers(command.home).destroy()
 
 
+def loads(home: Path) -> int:
+    """How many loads the warehouse has committed; none while it is not there yet."""
+    try:
+        with psycopg.connect(Servers(home).warehouse_dsn(), connect_timeout=2) as connection:
+            row = connection.execute("SELECT count(*) FROM platform.load").fetchone()
+    except (DemoError, psycopg.Error):
+        return 0
+    return row[0] if row else 0
+
+
 @pytest.fixture(scope="module")
 def demo(drivetrain: CommandLine) -> CommandLine:
-    """The demo, killed twice on its way and run again until it is done."""
-    for moment in (5.0, 14.0):
+    """The demo, killed twice on its way (while it fills, and while it ingests) and run again until it is done."""
+    for is_there in (lambda: (drivetrain.home / "operational").exists(), lambda: loads(drivetrain.home) >= 20):
         process = drivetrain.start(*DEMO)
-        time.sleep(moment)
-        assert process.poll() is None, f"over before it could be killed: {process.communicate()[0]}"
+        while not is_there():
+            assert process.poll() is None, f"over before it could be killed: {process.communicate()[0]}"
+            time.sleep(0.1)
         process.kill()
         process.wait()
         process.stdout.close()  # type: ignore[union-attr]
