@@ -30,7 +30,9 @@ def prepare(stage: Stage) -> Prepared:
         "drivetrain ingest": lambda: _ingest(stage),
         "import": lambda: {LIMIT: _seconds(stage, sys.executable, "-c", "import dagster, dagster_dbt")},
         "drivetrain --help": lambda: {"drivetrain --help": _seconds(stage, _drivetrain(), "--help")},
-        "drivetrain status": lambda: {"drivetrain status": _seconds(stage, _drivetrain(), "status")},
+        "drivetrain servers status": lambda: {
+            "drivetrain servers status": _seconds(stage, _drivetrain(), "servers", "status")
+        },
         "python": lambda: {"python -c pass": _seconds(stage, sys.executable, "-c", "pass")},
     }
     for name, candidate in candidates.items():
