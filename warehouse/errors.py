@@ -60,10 +60,6 @@ class UnsupportedType(DrivetrainError):
     """A column's type cannot be carried exactly into the warehouse."""
 
 
-class Unreviewed(DrivetrainError):
-    """A drafted policy was not reviewed yet; the verb needs a decision that only a person can make."""
-
-
 class ServerUnavailable(TransientError):
     """A database does not answer: down, unreachable, starting up or out of connections."""
 

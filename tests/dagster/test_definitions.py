@@ -94,11 +94,7 @@ def test_a_scheduled_job_refreshes_its_marts_and_all_that_they_are_made_from(
 
 
 def test_schedules_run_by_themselves_at_the_hours_that_are_asked_for(definitions: dg.Definitions) -> None:
-    schedules = (
-        {s.name: s for s in definitions.resolve_repository_schedules()}
-        if hasattr(definitions, "resolve_repository_schedules")
-        else {s.name: s for s in definitions.get_repository_def().schedule_defs}
-    )
+    schedules = {schedule.name: schedule for schedule in definitions.get_repository_def().schedule_defs}
     crons = {name: schedule.cron_schedule for name, schedule in schedules.items()}
     assert crons == {
         "hourly_schedule": "5 * * * *",
