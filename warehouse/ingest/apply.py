@@ -29,6 +29,7 @@ from warehouse.ingest.source import check_encoding, open_source
 from warehouse.postgres.carriage import carriage
 from warehouse.postgres.fingerprints import Fingerprint, total
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+from warehouse.state.changes import feed_columns
 from warehouse.state.content import WHOLE_CHUNK, Content, count_rows, forget_content, read_content, record_content
 from warehouse.state.ledger import (
     LoadRecord,
@@ -260,7 +261,7 @@ class _Load(Sides):
             mend = {"buckets": wrong}
             staged = self.raw.stage("mend")
             copied = self.raw.receive(self.source, self._select(among), staged, mend)
-            self.raw.delete_where(among, mend)
+            self.raw.delete_absent(staged, among, mend)
             rows += self.raw.merge(staged, among, mend)
             moved += copied.bytes
             merged = self.raw.fingerprints(group, where=among, parameters=suspects)
@@ -308,6 +309,7 @@ def _open(
         key=policy.key,
         month_column=policy.time if by_month else None,
         month_name=partial(month_name, pattern, name) if by_month else None,
+        followed=tuple(column for column in feed_columns(policy) if any(c.name == column for c in columns)),
     )
     with translated(f"{where} (warehouse)"):
         raw.lock()

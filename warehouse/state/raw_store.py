@@ -31,6 +31,7 @@ from warehouse.postgres.copying import Copied, copy_across
 from warehouse.postgres.fingerprints import Fingerprint, fingerprints
 from warehouse.postgres.sessions import Connection
 from warehouse.state import raw_layout as layout
+from warehouse.state.changes import ChangeFeed
 
 _ROWS, _NEXT = "__rows", "__next"
 _SWAP_ATTEMPTS = 20
@@ -49,6 +50,7 @@ class RawTable:
         key: columns of its primary key; empty for a table without one.
         month_column: event-time column, for a table kept by month; else None.
         month_name: gives the name of a month's child, for a table kept by month.
+        followed: columns that the table's change feed carries (``changes.feed_columns``).
     """
 
     connection: Connection
@@ -58,6 +60,12 @@ class RawTable:
     key: tuple[str, ...]
     month_column: str | None = None
     month_name: Callable[[dt.date], str] | None = None
+    followed: tuple[str, ...] = ()
+
+    @property
+    def feed(self) -> ChangeFeed:
+        """Where models read what changed."""
+        return ChangeFeed(self.connection, self.schema, self.name, self.key, self.carriage.names, self.followed)
 
     @property
     def relation(self) -> sql.Identifier:
@@ -75,9 +83,7 @@ class RawTable:
         Raises:
             Busy: another ingestion of the same table is running.
         """
-        row = self.connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"ingest {self.where}",)
-        ).fetchone()
+        row = self.connection.execute("SELECT pg_try_advisory_lock(platform.feed_lock(%s))", (self.where,)).fetchone()
         if row is None or not row[0]:
             raise Busy(
                 f"{self.where}: another ingestion of this table is running",
@@ -100,11 +106,14 @@ class RawTable:
             if column.enum is not None:
                 layout.ensure_enum(self.connection, self.schema, column.enum, column.labels)
         strategy = layout.strategy((*self.key, *self.carriage.names)[0], self.month_column)
-        run(
-            sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}) PARTITION BY {}").format(
-                self.relation, layout.column_list(self.carriage), strategy
+        found = run("SELECT to_regclass(%s)", (self.relation.as_string(self.connection),)).fetchone()
+        is_new = found is None or found[0] is None
+        if is_new:
+            run(
+                sql.SQL("CREATE TABLE {} ({}) PARTITION BY {}").format(
+                    self.relation, layout.column_list(self.carriage), strategy
+                )
             )
-        )
         layout.check_layout(self.connection, self.relation, self.where, self.month_column)
         changes = layout.column_changes(self.connection, self.relation, self.where, self.carriage)
         if changes:
@@ -116,6 +125,9 @@ class RawTable:
                     f"{self.where}: {error.diag.message_primary}",
                     hint=f"Drop {self.where} in the warehouse (and rebuild dbt), then ingest it again.",
                 ) from error
+        self.feed.declare()
+        if is_new:  # somebody dropped it: what models have read is no longer what is here
+            self.feed.reset()
 
     def rekeyed(self) -> bool:
         """Whether the single child was loaded under another key than the policy has now."""
@@ -226,6 +238,10 @@ class RawTable:
                 ).format(t=temporary, c=sql.Identifier(self.month_column), l=lower, u=upper)
             )
         run(sql.SQL("ANALYZE {}").format(temporary))
+        if child in self.children():
+            self.feed.note_replaced(final, temporary)
+        else:
+            self.feed.note_added(temporary)
 
         def swap() -> None:
             if child in self.children():
@@ -253,6 +269,7 @@ class RawTable:
         rest = [name for name in columns if name not in self.key]
         assignments = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest)
         identifiers = sql.SQL(", ").join(map(sql.Identifier, columns))
+        self.feed.note_merged(sql.Identifier(self.schema, self.whole_child), staged, condition, parameters)
         action = (
             # *<> compares images: it sees 1.0 become 1.00, and needs no equality operator (json, point).
             sql.SQL("DO UPDATE SET {} WHERE (existing.*) *<> (excluded.*)").format(assignments)
@@ -280,11 +297,16 @@ class RawTable:
         )
         return relation
 
-    def delete_where(self, condition: sql.Composable, parameters: Mapping[str, Any]) -> int:
-        """Delete rows of the whole child; returns how many."""
+    def delete_absent(self, staged: sql.Identifier, condition: sql.Composable, parameters: Mapping[str, Any]) -> int:
+        """Delete rows of the whole child that ``condition`` names and whose key is not staged; returns how many."""
+        held = sql.Identifier(self.schema, self.whole_child)
+        matches = sql.SQL(" AND ").join(
+            sql.SQL("staged.{0} = held.{0}").format(sql.Identifier(name)) for name in self.key
+        )
+        absent = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS staged WHERE {})").format(condition, staged, matches)
+        self.feed.note_deleted(held, absent, parameters)
         return self.connection.execute(
-            sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(self.schema, self.whole_child), condition),
-            parameters,
+            sql.SQL("DELETE FROM {} AS held WHERE {}").format(held, absent), parameters
         ).rowcount
 
     def _child_name(self, month: dt.date | None) -> str:
