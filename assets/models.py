@@ -8,10 +8,14 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from pydantic import Field
 
 from assets import keys
-from resources.databases import SourceSnapshots
+from resources.databases import SourceSnapshots, Warehouse
 from warehouse.catalog import Catalog
+from warehouse.postgres.sessions import connect
+from warehouse.state.changes import prune_changes, relation_name
+from warehouse.state.migrate import migrate
 
 #: How often a model tagged so is refreshed, and after how long without a refresh it is said to be stale.
 CADENCES = {
@@ -42,6 +46,15 @@ class Translator(DagsterDbtTranslator):
         return spec
 
 
+class Build(dg.Config):
+    """How models are built."""
+
+    whole: bool = Field(
+        default=False,
+        description="Make incremental models anew from everything instead of from what changed: after a repair.",
+    )
+
+
 def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
     """The dbt models as assets, but for those made from systems that this catalog does not have.
 
@@ -51,6 +64,11 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
     """
     content = json.loads(manifest.read_text())
     sources = {source["source_name"] for source in content["sources"].values()}
+    incremental = [
+        relation_name(node["schema"], node["alias"])
+        for node in content["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    ]
     absent = sorted(sources - {system.raw_schema for system in catalog.systems.values()})
 
     @dbt_assets(
@@ -60,9 +78,21 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
         name="dbt",
         pool="warehouse",
     )
-    def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, snapshots: SourceSnapshots) -> Iterator[Any]:
+    def dbt_build(
+        context: dg.AssetExecutionContext,
+        config: Build,
+        dbt: DbtCliResource,
+        snapshots: SourceSnapshots,
+        destination: Warehouse,
+    ) -> Iterator[Any]:
         snapshots.release()
+        with connect(destination.dsn(), application="drivetrain models") as connection:
+            migrate(connection)
         # Unit tests hold the SQL against made-up rows: that is for the project's tests, not for every refresh.
-        yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream()
+        whole = ["--vars", json.dumps({"whole": True})] if config.whole else []
+        command = ["build", "--exclude-resource-type", "unit_test", *whole]
+        yield from dbt.cli(command, context=context).stream()
+        with connect(destination.dsn(), application="drivetrain models") as connection:
+            prune_changes(connection, incremental)
 
     return dbt_build

@@ -10,6 +10,7 @@ from dagster_dbt import DbtCliResource
 
 from assets.ingestion import ingestion_assets
 from assets.models import model_assets
+from assets.recomputation import recomputation_checks
 from pipelines.jobs import ingest_jobs, models_job, refresh_jobs
 from resources.alerts import Alerts
 from resources.databases import SourceSnapshots, Warehouse
@@ -29,11 +30,14 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
         catalog: the policies.
         manifest: path of dbt's ``manifest.json``.
     """
-    models = models_job(catalog)
+    recomputation = recomputation_checks(manifest, catalog)
+    nightly = dg.AssetSelection.checks(recomputation)
+    models = models_job(catalog, nightly)
     return dg.Definitions(
         assets=[*ingestion_assets(catalog), model_assets(manifest, catalog)],
+        asset_checks=[recomputation],
         jobs=[*ingest_jobs(catalog), models],
-        schedules=refresh_jobs(catalog),
+        schedules=refresh_jobs(catalog, nightly),
         sensors=[failed_runs, models_sensor(models)],
         resources={
             "snapshots": SourceSnapshots(),

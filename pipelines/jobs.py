@@ -38,12 +38,12 @@ def recent_months(catalog: Catalog, today: dt.date, back: int | None) -> tuple[d
     return max(start, dt.date(index // 12, index % 12 + 1, 1)), last
 
 
-def refresh_jobs(catalog: Catalog) -> list[dg.ScheduleDefinition]:
+def refresh_jobs(catalog: Catalog, nightly: dg.AssetSelection) -> list[dg.ScheduleDefinition]:
     """One scheduled job per cadence: the models tagged so, and all that they are made from.
 
-    The daily one covers every raw table and every model.
+    The daily one covers every raw table, every model and the checks ``nightly``, which cost a look at all rows.
     """
-    return [_refresh(catalog, cadence, cron, back) for cadence, (cron, back) in _CADENCES.items()]
+    return [_refresh(catalog, cadence, cron, back, nightly) for cadence, (cron, back) in _CADENCES.items()]
 
 
 def ingest_jobs(catalog: Catalog) -> list[Any]:
@@ -61,9 +61,9 @@ def ingest_jobs(catalog: Catalog) -> list[Any]:
     ]
 
 
-def models_job(catalog: Catalog) -> Any:
-    """The job that builds all models and ingests nothing."""
-    selection = dg.AssetSelection.all() - _raw(catalog)
+def models_job(catalog: Catalog, nightly: dg.AssetSelection) -> Any:
+    """The job that builds all models and ingests nothing; it leaves out the checks ``nightly``."""
+    selection = dg.AssetSelection.all() - _raw(catalog) - nightly
     return dg.define_asset_job(MODELS, selection=selection, description="Build and test every dbt model.")
 
 
@@ -71,14 +71,17 @@ def _raw(catalog: Catalog) -> dg.AssetSelection:
     return dg.AssetSelection.key_prefixes(*([system.raw_schema] for system in catalog.systems.values()))
 
 
-def _refresh(catalog: Catalog, cadence: str, cron: str, back: int | None) -> dg.ScheduleDefinition:
-    selection = dg.AssetSelection.all() if cadence == EVERYTHING else dg.AssetSelection.tag(cadence, "").upstream()
+def _refresh(
+    catalog: Catalog, cadence: str, cron: str, back: int | None, nightly: dg.AssetSelection
+) -> dg.ScheduleDefinition:
+    everything = cadence == EVERYTHING
+    selection = dg.AssetSelection.all() if everything else dg.AssetSelection.tag(cadence, "").upstream() - nightly
     job = dg.define_asset_job(
         cadence,
         selection=selection,
         description=(
-            "Every raw table, all its months, and every model."
-            if cadence == EVERYTHING
+            "Every raw table, all its months, every model, and whether incremental models equal their recomputation."
+            if everything
             else f"Models refreshed {cadence.replace('_', '-')} and the raw tables that they are made from."
         ),
     )

@@ -60,18 +60,40 @@ def seconds(length: dt.timedelta) -> Fraction:
     return Fraction(length // dt.timedelta(microseconds=1), 1_000_000)
 
 
+def places(amounts: Mapping[Any, Any]) -> dict[Any, int]:
+    """The place of each key, the largest amount first; equal amounts share a place, and the next is skipped."""
+    return {key: 1 + sum(other > amount for other in amounts.values()) for key, amount in amounts.items()}
+
+
 def rider_leaderboard(rows_of: RowsOf) -> Figures:
-    """Active riders: earnings, delivered orders, mean rating (0 when none)."""
-    columns = ("rider_id", "name", "city", "total_earnings", "completed_orders", "avg_rating")
-    return {
+    """Active riders: earnings, delivered orders, mean rating (0 when none), places and what today (UTC) did to them."""
+    columns = ("rider_id", "name", "city", "total_earnings", "completed_orders", "avg_rating", "ratings_left_out")
+    riders = {
         rider: {column: figures[column] for column in columns}
         for rider, figures in rider_performance_summary(rows_of).items()
         if figures["status"] == "active"
     }
+    today: dict[int, Decimal] = defaultdict(Decimal)
+    for entry in rows_of("wallet_ledger"):
+        booked_on = entry["created_at"].astimezone(dt.UTC).date()
+        if entry["entry_type"] == "earning" and booked_on >= dt.datetime.now(dt.UTC).date():
+            today[entry["rider_id"]] += entry["amount"]
+    now = {rider: figures["total_earnings"] for rider, figures in riders.items()}
+    before = {rider: amount - today[rider] for rider, amount in now.items()}
+    for rider, figures in riders.items():
+        neighbours = [other for other, row in riders.items() if row["city"] == figures["city"]]
+        city_now, city_before = (places({other: amounts[other] for other in neighbours}) for amounts in (now, before))
+        figures["city_rank"] = city_now[rider]
+        figures["city_rank_movement"] = city_before[rider] - city_now[rider]
+    place_now, place_before = places(now), places(before)
+    for rider, figures in riders.items():
+        figures["earnings_rank"] = place_now[rider]
+        figures["rank_movement"] = place_before[rider] - place_now[rider]
+    return riders
 
 
 def rider_performance_summary(rows_of: RowsOf) -> Figures:
-    """All riders: orders by outcome, completion rate, earnings, mean rating, hours on duty."""
+    """All riders: orders by outcome, completion rate, earnings, mean of the ratings from 1 to 5, hours on duty."""
     total: dict[int, set[int]] = defaultdict(set)
     completed: dict[int, set[int]] = defaultdict(set)
     cancelled: dict[int, set[int]] = defaultdict(set)
@@ -86,11 +108,15 @@ def rider_performance_summary(rows_of: RowsOf) -> Figures:
         if entry["entry_type"] == "earning":
             earned[entry["rider_id"]] += entry["amount"]
     stars: dict[int, list[Fraction]] = defaultdict(list)
+    left_out: dict[int, int] = defaultdict(int)
     for rating in rows_of("ratings"):
-        stars[rating["rider_id"]].append(Fraction(rating["rating"]))
+        if 1 <= rating["rating"] <= 5:
+            stars[rating["rider_id"]].append(Fraction(rating["rating"]))
+        else:
+            left_out[rating["rider_id"]] += 1
     on_duty: dict[int, Fraction] = defaultdict(Fraction)
     for shift in rows_of("duty_logs"):
-        if shift["ended_at"] is not None:
+        if shift["ended_at"] is not None and shift["ended_at"] >= shift["started_at"]:
             on_duty[shift["rider_id"]] += seconds(shift["ended_at"] - shift["started_at"])
     figures: Figures = {}
     for rider in rows_of("riders"):
@@ -107,6 +133,7 @@ def rider_performance_summary(rows_of: RowsOf) -> Figures:
             "completion_rate": rounded(Fraction(len(completed[key]), orders or 1), 4),
             "total_earnings": earned[key],
             "avg_rating": rounded(mean(stars[key]) or Fraction(0), 2),
+            "ratings_left_out": left_out[key],
             "on_duty_hours": rounded(on_duty[key] / 3600, 2),
         }
     return figures
@@ -167,7 +194,7 @@ def shop_analytics(rows_of: RowsOf) -> Figures:
 _RIDER_TABLES = {
     "riders": ("id", "name", "city", "status"),
     "orders": ("id", "rider_id", "status"),
-    "wallet_ledger": ("rider_id", "entry_type", "amount"),
+    "wallet_ledger": ("rider_id", "entry_type", "amount", "created_at"),
     "ratings": ("rider_id", "rating"),
     "duty_logs": ("rider_id", "started_at", "ended_at"),
 }

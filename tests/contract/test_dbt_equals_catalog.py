@@ -36,7 +36,8 @@ def test_no_source_or_staging_model_is_written_by_hand() -> None:
     staging = {file.relative_to(PROJECT).as_posix() for file in (PROJECT / "models/staging").rglob("*.*")}
     assert staging == set(rendered_files(PROJECT))
     elsewhere = [file for file in (PROJECT / "models").rglob("*.sql") if "staging" not in file.parts]
-    assert not [file.name for file in elsewhere if re.search(r"\bsource\(", file.read_text())]
+    # A model of sums reads a raw table's changes; everything else reads staging.
+    assert not [file.name for file in elsewhere if re.search(r"(?<!signed\()\bsource\(", file.read_text())]
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.stem)

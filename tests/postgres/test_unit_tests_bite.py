@@ -18,28 +18,27 @@ from mart_runs import PROJECT, DbtRun, fresh_database, run_dbt
 from psycopg import sql
 
 from demo.servers import Servers
+from warehouse.catalog import load_catalog
+from warehouse.ingest import ingest_table, open_snapshot
+from warehouse.postgres.sessions import Dsn, connect
+from warehouse.state.migrate import migrate
 
 ROOT = Path(__file__).parents[2]
 NAIVE = ROOT / "tests" / "naive_marts"
-SYSTEMS = ("bikenode", "carddb", "logistics", "shop", "throttlecove")
 
 
 @pytest.fixture(scope="module")
 def warehouse(servers: Servers) -> Iterator[str]:
-    """A database with every raw table, as in the applications' schemas, and no row."""
+    """A warehouse with every raw table, ingested from applications where nothing happened yet."""
     with fresh_database(servers, "warehouse") as dsn:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute("SET client_min_messages = warning")
-            for system in SYSTEMS:
-                connection.execute(
-                    sql.SQL(
-                        "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"
-                        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-                    ).format(sql.Identifier(f"{system}_app"))
-                )
-                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(f"raw_{system}")))
-                connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(f"raw_{system}")))
-                connection.execute((ROOT / "demo" / system / "schema.sql").read_bytes())
+        with connect(Dsn(dsn)) as connection:
+            migrate(connection)
+        for name, system in load_catalog().systems.items():
+            with fresh_database(servers, "operational") as source:
+                _make_schema(source, name)
+                with open_snapshot(Dsn(source)) as snapshot:
+                    for table in system.tables:
+                        ingest_table(snapshot, Dsn(dsn), system, table)
         yield dsn
 
 
@@ -67,7 +66,7 @@ def test_the_unit_tests_notice_every_naive_mart(warehouse: str, artifacts: Path,
     naive = {file.stem: file.read_text() for file in NAIVE.glob("*.sql")}
     for name, body in naive.items():
         (model,) = project.glob(f"models/*/*/{name}.sql")
-        config = re.match(r"\{\{ config\(.*?\) \}\}", model.read_text())
+        config = re.match(r"\{\{ config\(.*?\) \}\}", model.read_text(), re.DOTALL)
         assert config is not None
         model.write_text(f"{config[0]}\n\n{body}")
     run = run_dbt(warehouse, artifacts, "test", "--select", "test_type:unit", project=project)
@@ -88,6 +87,19 @@ def test_a_view_is_replaced_under_its_readers_unless_its_columns_changed(warehou
     with psycopg.connect(warehouse) as connection:
         views = connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'public' ORDER BY 1").fetchall()
     assert views == [("undisturbed",)]
+
+
+def _make_schema(dsn: str, system: str) -> None:
+    """An application's tables, without a row."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(
+            sql.SQL(
+                "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"
+                " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            ).format(sql.Identifier(f"{system}_app"))
+        )
+        connection.execute((ROOT / "demo" / system / "schema.sql").read_bytes())
 
 
 def _unit_tests(project: Path, model: str) -> set[str]:

@@ -1,36 +1,22 @@
 {{ config(group='logistics') }}
 
--- Orders, ledger entries and ratings are each many to a rider: each is made one row per rider before it is joined, or
--- every total would be multiplied by the rows of the others.
+-- Lifetime figures of every rider, from the months: they stay when a month's rows have left the warehouse.
 with riders as (
     select * from {{ ref('stg_logistics__riders') }}
 ),
 
-orders as (
+months as (
     select
         rider_id,
-        count(*) as total_orders,
-        count(*) filter (where cast(status as text) = 'delivered') as completed_orders,
-        count(*) filter (where cast(status as text) = 'cancelled') as cancelled_orders
-    from {{ ref('stg_logistics__orders') }}
-    where rider_id is not null
-    group by rider_id
-),
-
-earnings as (
-    select
-        rider_id,
-        sum(amount) as total_earnings
-    from {{ ref('stg_logistics__wallet_ledger') }}
-    where cast(entry_type as text) = 'earning'
-    group by rider_id
-),
-
-ratings as (
-    select
-        rider_id,
-        avg(rating) as avg_rating
-    from {{ ref('stg_logistics__ratings') }}
+        cast(sum(orders) as bigint) as total_orders,
+        cast(sum(completed_orders) as bigint) as completed_orders,
+        cast(sum(cancelled_orders) as bigint) as cancelled_orders,
+        sum(earnings) as total_earnings,
+        sum(ratings) as ratings,
+        sum(stars) as stars,
+        cast(sum(ratings_left_out) as bigint) as ratings_left_out,
+        sum(on_duty_s) as on_duty_s
+    from {{ ref('int_rider_months') }}
     group by rider_id
 )
 
@@ -39,12 +25,12 @@ select
     riders.name,
     riders.city,
     cast(riders.status as text) as status,
-    coalesce(orders.total_orders, 0) as total_orders,
-    coalesce(orders.completed_orders, 0) as completed_orders,
-    coalesce(orders.cancelled_orders, 0) as cancelled_orders,
-    coalesce(earnings.total_earnings, 0) as total_earnings,
-    round(coalesce(ratings.avg_rating, 0), 2) as avg_rating
+    coalesce(months.total_orders, 0) as total_orders,
+    coalesce(months.completed_orders, 0) as completed_orders,
+    coalesce(months.cancelled_orders, 0) as cancelled_orders,
+    coalesce(months.total_earnings, 0) as total_earnings,
+    round(coalesce(months.stars / nullif(months.ratings, 0), 0), 2) as avg_rating,
+    coalesce(months.ratings_left_out, 0) as ratings_left_out,
+    round(coalesce(months.on_duty_s, 0) / 3600, 2) as on_duty_hours
 from riders
-left join orders on riders.id = orders.rider_id
-left join earnings on riders.id = earnings.rider_id
-left join ratings on riders.id = ratings.rider_id
+left join months on riders.id = months.rider_id

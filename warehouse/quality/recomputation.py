@@ -1,0 +1,112 @@
+"""Whether a model that is refreshed by what changed holds what it would if it were made anew from everything.
+
+What does not belong here: how such models are refreshed (``dbt_project/macros/changes.sql``), and where the SQL that
+makes one anew comes from (dbt compiles it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from warehouse.errors import Busy
+from warehouse.postgres.sessions import Connection, translated
+from warehouse.state.changes import SUFFIX, split_relation
+
+#: Rows shown of a difference.
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """A model beside its recomputation, in one snapshot of the warehouse.
+
+    Attributes:
+        rows: rows of the recomputation.
+        missing: rows that it has and the model lacks.
+        extra: rows that the model has and it lacks. A wrong figure is one of each.
+        examples: keys of some of them.
+    """
+
+    rows: int
+    missing: int
+    extra: int
+    examples: tuple[tuple[Any, ...], ...]
+
+    @property
+    def agrees(self) -> bool:
+        """No difference at all."""
+        return self.missing == 0 and self.extra == 0
+
+
+_PENDING = "SELECT relation, position FROM platform.change_reader WHERE reader = %s ORDER BY relation"
+_COMPARE = sql.SQL("""
+CREATE TEMPORARY TABLE recomputed ON COMMIT DROP AS {query};
+CREATE TEMPORARY TABLE held ON COMMIT DROP AS SELECT {columns} FROM {model} WHERE {within};
+CREATE TEMPORARY TABLE missing ON COMMIT DROP AS SELECT {columns} FROM recomputed EXCEPT ALL SELECT {columns} FROM held;
+CREATE TEMPORARY TABLE extra ON COMMIT DROP AS SELECT {columns} FROM held EXCEPT ALL SELECT {columns} FROM recomputed;
+""")
+_COUNT = """
+SELECT (SELECT count(*) FROM recomputed), (SELECT count(*) FROM missing), (SELECT count(*) FROM extra)
+"""
+_EXAMPLES = sql.SQL("SELECT {key} FROM missing UNION SELECT {key} FROM extra ORDER BY {places} LIMIT {limit}")
+
+
+def recompute(
+    connection: Connection, model: str, query: str, columns: Sequence[str], key: Sequence[str], period: str | None
+) -> Recomputation:
+    """Make a model's rows anew and compare.
+
+    Args:
+        connection: a session in autocommit; nothing of what it does stays.
+        model: ``schema.name``.
+        query: SELECT that makes the model from everything, as dbt compiled it.
+        columns: all columns of the model.
+        key: columns that identify a row.
+        period: column by which the model keeps rows whose sources have left the warehouse: what is older than the
+            first period of the recomputation is not compared. None: everything is compared.
+
+    Raises:
+        Busy: changes came in that the model has not read yet; it can be compared after its next refresh.
+    """
+    schema, name = split_relation(model)
+    within = sql.SQL("true")
+    if period is not None:
+        within = sql.SQL("{0} >= (SELECT min({0}) FROM recomputed)").format(sql.Identifier(period))
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    compare = _COMPARE.format(
+        query=sql.SQL(query),  # type: ignore[arg-type]  # the project's own model
+        columns=names,
+        model=sql.Identifier(schema, name),
+        within=within,
+    )
+    examples = _EXAMPLES.format(
+        key=sql.SQL(", ").join(map(sql.Identifier, key)),
+        places=sql.SQL(", ").join(sql.SQL(str(place)) for place in range(1, len(key) + 1)),  # type: ignore[arg-type]
+        limit=sql.Literal(EXAMPLES),
+    )
+    with translated(model), connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        _refuse_pending(connection, model)
+        connection.execute(compare)
+        counts = connection.execute(_COUNT).fetchone()
+        assert counts is not None
+        rows, missing, extra = counts
+        return Recomputation(rows, missing, extra, tuple(connection.execute(examples).fetchall()))
+
+
+def _refuse_pending(connection: Connection, model: str) -> None:
+    for relation, position in connection.execute(_PENDING, (model,)).fetchall():
+        schema, name = split_relation(relation)
+        feed = sql.Identifier(schema, name + SUFFIX)
+        row = connection.execute(
+            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE change > %s)").format(feed), (position,)
+        ).fetchone()
+        if position is None or (row is not None and row[0]):
+            raise Busy(
+                f"{model}: {relation} changed since the model was refreshed",
+                hint="Compare again after the next refresh.",
+            )
