@@ -17,6 +17,8 @@ from warehouse.postgres.sessions import connect
 from warehouse.state.changes import prune_changes, relation_name
 from warehouse.state.migrate import migrate
 
+_OP = "dbt"
+
 #: How often a model tagged so is refreshed, and after how long without a refresh it is said to be stale.
 CADENCES = {
     "hourly": dt.timedelta(hours=2),
@@ -55,6 +57,11 @@ class Build(dg.Config):
     )
 
 
+def build_config(*, whole: bool) -> dict[str, Any]:
+    """Run config of a job that builds models."""
+    return {"ops": {_OP: {"config": {"whole": whole}}}}
+
+
 def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
     """The dbt models as assets, but for those made from systems that this catalog does not have.
 
@@ -75,7 +82,7 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
         manifest=content,
         exclude=" ".join(f"source:{source}+" for source in absent) or None,
         dagster_dbt_translator=Translator(),
-        name="dbt",
+        name=_OP,
         pool="warehouse",
     )
     def dbt_build(

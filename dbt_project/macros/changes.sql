@@ -6,7 +6,8 @@
   columns beside the primary key are all sums, one of them `source_rows`, the rows behind the cell: a cell without rows goes.
 
   `replace`: a model of rows made anew by key, its `unique_key`. Config `touched` names the relations it follows and their column that
-  is the key; `only_touched(column)` restricts the SQL to keys with a change. What it replaces is a feed for others.
+  is the key (or SQL over `changed.<column>`); `only_touched(column)` restricts the SQL to keys with a change. What it
+  replaces is a feed for others.
 
   Which changes were read commits with the rows. A model reads its relations whole when it is new, when a feed began anew,
   and with `--vars 'whole: true'`; it is then put in place of what it had, but for months before the first one read:
@@ -97,7 +98,7 @@
             create temporary table {{ this.identifier }}__touched on commit drop as
             {% for name, column in config.get('touched').items() -%}
                 {%- set relation = api.Relation.create(schema=name.split('.')[0], identifier=name.split('.')[1]) -%}
-                select changed.{{ column }} as key from ({{ changes_read(relation) }}) as changed
+                select {{ '' if 'changed.' in column else 'changed.' }}{{ column }} as key from ({{ changes_read(relation) }}) as changed
                 {{ 'union' if not loop.last }}
             {% endfor %};
             analyze {{ this.identifier }}__touched;
@@ -147,5 +148,8 @@
             {%- endif -%}
         {%- endif %}
         select platform.close_changes('{{ dotted(this) }}');
+        {%- if not reads_changes() %}
+            analyze {{ this }};
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from demo.generate import change, fill, filled
 from demo.servers import SYSTEMS, Servers
+from pipelines.cli.highlights import show_highlights
 from pipelines.cli.output import console
 from pipelines.cli.running import RunSummary, models_built_today, platform, run_job
 from pipelines.cli.runs import show
@@ -64,6 +65,7 @@ def demo(
             for summary in summaries:
                 show(summary)
             show_status(read_status(settings))
+            show_highlights(settings)
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
     console.print("  make ui                 the Dagster UI: what ran, what is stale, what is next")
     console.print("  drivetrain status       this summary again (the command is in .venv/bin)")

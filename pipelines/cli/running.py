@@ -59,6 +59,7 @@ def run_job(
     *,
     tags: dict[str, str],
     keys: Iterable[Any] | None = None,
+    config: dict[str, Any] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> RunSummary:
     """Execute a job of the code location here and now.
@@ -67,6 +68,7 @@ def run_job(
         name: the job.
         tags: of the run, e.g. the months.
         keys: asset keys to restrict it to.
+        config: of the run's ops.
         progress: called with (what ended, how many ended, how many in all) after each step.
     """
     import dagster as dg
@@ -96,7 +98,7 @@ def run_job(
             tags={**tags, _PROCESS_TAG: _this_process(), _PROJECT_TAG: project_digest()},
             asset_selection=list(keys) if keys is not None else None,
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return _summary(name, result)
 

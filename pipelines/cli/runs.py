@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Annotated
+import difflib
+from typing import Annotated, Any
 
 import typer
 
@@ -65,15 +66,41 @@ def ingest(
     _finish(summary, json)
 
 
-def build(json: Annotated[bool, _JSON] = False) -> None:
-    """Build and test every dbt model from what the raw tables hold now."""
+def build(
+    models: Annotated[list[str] | None, typer.Argument(help="Which models; everything if left out.")] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Make incremental models anew from everything, not from what changed.")
+    ] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Build and test dbt models from what the raw tables hold now.
+
+    Models of sums and facts are refreshed by what changed since their last refresh. `--whole` reads everything again:
+    after a repair, or when the nightly comparison found a difference. Months that have left the warehouse stay.
+
+    Examples: `drivetrain build`, `drivetrain build rider_leaderboard`, `drivetrain build int_rider_months --whole`
+    """
+    from assets.models import build_config
     from pipelines.jobs import MODELS
 
     settings = Settings.load()
     settings.warehouse()
+    keys = _models(models) if models else None
     with console.status("Building …") as spinner, platform(settings, spinner.update):
-        summary = run_job(MODELS, tags={})
+        summary = run_job(MODELS, tags={}, keys=keys, config=build_config(whole=whole))
     _finish(summary, json)
+
+
+def _models(names: list[str]) -> list[Any]:
+    """Asset keys of models by their names."""
+    from pipelines.definitions import defs
+
+    known = {key.path[-1]: key for key in defs.resolve_all_asset_keys() if not key.path[0].startswith("raw_")}
+    for name in names:
+        if name not in known:
+            near = ", ".join(difflib.get_close_matches(name, known)) or "`drivetrain status` lists the marts"
+            raise ConfigurationError(f"no model {name!r}", hint=f"Near it: {near}")
+    return [known[name] for name in names]
 
 
 def _month(text: str) -> dt.date:
