@@ -10,6 +10,7 @@ from dagster_dbt import DbtCliResource
 
 from assets.ingestion import ingestion_assets
 from assets.models import model_assets
+from assets.quality import quality_checks
 from assets.recomputation import recomputation_checks
 from pipelines.jobs import ingest_jobs, models_job, refresh_jobs
 from resources.alerts import Alerts
@@ -31,12 +32,13 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
         manifest: path of dbt's ``manifest.json``.
     """
     recomputation = recomputation_checks(manifest, catalog)
-    nightly = dg.AssetSelection.checks(recomputation)
-    models = models_job(catalog, nightly)
+    quality = quality_checks(catalog)
+    nightly, before_models = dg.AssetSelection.checks(recomputation), dg.AssetSelection.checks(*quality)
+    models = models_job(catalog, nightly, before_models)
     return dg.Definitions(
         assets=[*ingestion_assets(catalog), model_assets(manifest, catalog)],
-        asset_checks=[recomputation],
-        jobs=[*ingest_jobs(catalog), models],
+        asset_checks=[*quality, recomputation],
+        jobs=[*ingest_jobs(catalog, before_models), models],
         schedules=refresh_jobs(catalog, nightly),
         sensors=[failed_runs, models_sensor(models)],
         resources={

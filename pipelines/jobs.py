@@ -46,14 +46,19 @@ def refresh_jobs(catalog: Catalog, nightly: dg.AssetSelection) -> list[dg.Schedu
     return [_refresh(catalog, cadence, cron, back, nightly) for cadence, (cron, back) in _CADENCES.items()]
 
 
-def ingest_jobs(catalog: Catalog) -> list[Any]:
-    """Jobs for launching by hand: ingest all systems, or one, and build nothing."""
+def ingest_jobs(catalog: Catalog, before_models: dg.AssetSelection) -> list[Any]:
+    """Jobs for launching by hand: ingest all systems, or one, and build nothing.
+
+    They leave the checks ``before_models`` to whatever builds models.
+    """
     return [
-        dg.define_asset_job(INGEST, selection=_raw(catalog), description="Ingest every table of every system."),
+        dg.define_asset_job(
+            INGEST, selection=_raw(catalog) - before_models, description="Ingest every table of every system."
+        ),
         *(
             dg.define_asset_job(
                 f"{INGEST}_{name}",
-                selection=dg.AssetSelection.key_prefixes([system.raw_schema]),
+                selection=dg.AssetSelection.key_prefixes([system.raw_schema]) - before_models,
                 description=f"Ingest every table of {system.title}, under one snapshot.",
             )
             for name, system in catalog.systems.items()
@@ -61,9 +66,9 @@ def ingest_jobs(catalog: Catalog) -> list[Any]:
     ]
 
 
-def models_job(catalog: Catalog, nightly: dg.AssetSelection) -> Any:
-    """The job that builds all models and ingests nothing; it leaves out the checks ``nightly``."""
-    selection = dg.AssetSelection.all() - _raw(catalog) - nightly
+def models_job(catalog: Catalog, nightly: dg.AssetSelection, before_models: dg.AssetSelection) -> Any:
+    """The job that ingests nothing, checks the raw tables and builds all models; without the checks ``nightly``."""
+    selection = (dg.AssetSelection.all() - _raw(catalog) - nightly) | before_models
     return dg.define_asset_job(MODELS, selection=selection, description="Build and test every dbt model.")
 
 

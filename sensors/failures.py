@@ -29,13 +29,19 @@ def failed_runs(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
     alerts.send(f"{run.job_name} failed", "\n".join(lines))
 
 
-def models_beside(graph: "AssetGraph", planned: Iterable[dg.AssetKey], made: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:
+def models_beside(
+    graph: "AssetGraph",
+    planned: Iterable[dg.AssetKey],
+    made: Iterable[dg.AssetKey],
+    refused: Iterable[dg.AssetKey] = (),
+) -> set[dg.AssetKey]:
     """Of the assets that a run planned and did not make, those that stand on nothing that failed.
 
-    All models are one dbt invocation, hence one step, which Dagster skips when any raw table fails.
+    All models are one dbt invocation, hence one step, which Dagster skips when any raw table fails, or a blocking check
+    of one: these are ``refused``.
     """
     missing = set(planned) - set(made)
-    failed = {key for key in missing if not graph.get(key).parent_keys}
+    failed = {key for key in missing if not graph.get(key).parent_keys} | set(refused)
     return {key for key in missing - failed if failed and not graph.get_ancestor_asset_keys(key) & failed}
 
 
@@ -49,14 +55,14 @@ def models_sensor(models: "UnresolvedAssetJobDefinition") -> dg.SensorDefinition
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.FAILURE,
         name="models_beside_failures",
-        description="When a raw table fails, builds the models that are not made from it.",
+        description="When a raw table or a blocking check of one fails, builds the models that are not made from it.",
         request_job=models,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
         run, instance = context.dagster_run, context.instance
-        if run.job_name == models.name or context.repository_def is None:
-            return dg.SkipReason("a failed build of models is not repeated")
+        if context.repository_def is None:
+            return dg.SkipReason("no definitions")
         kinds = {
             kind: {
                 event.asset_key
@@ -66,7 +72,16 @@ def models_sensor(models: "UnresolvedAssetJobDefinition") -> dg.SensorDefinition
             for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_MATERIALIZATION)
         }
         planned, made = kinds.values()
-        keys = models_beside(context.repository_def.asset_graph, planned, made)
+        refused = {
+            evaluation.asset_key
+            for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+            if (event := record.dagster_event) is not None
+            and (evaluation := event.asset_check_evaluation_data).blocking
+            and not evaluation.passed
+            and evaluation.severity == dg.AssetCheckSeverity.ERROR
+        }
+        # A build that failed by itself finds nothing here, and is not repeated.
+        keys = models_beside(context.repository_def.asset_graph, planned, made, refused)
         if not keys:
             return dg.SkipReason("nothing that could be built without what failed")
         return dg.RunRequest(run_key=run.run_id, asset_selection=sorted(keys))
