@@ -1,4 +1,4 @@
-"""What four marts must say, computed in plain Python from the rows of the operational tables.
+"""What marts must say, computed in plain Python from the rows of the operational tables.
 
 What belongs here: the definitions of the metrics, written a second time and in another way than in dbt: one pass over
 the rows of one table at a time, exact fractions, no SQL. What does not: where the rows come from (``rows_of`` is the
@@ -11,53 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-Row = Mapping[str, Any]
-#: A mart's rows by the value of its key column.
-Figures = dict[Any, dict[str, Any]]
-#: Gives all rows of one operational table.
-RowsOf = Callable[[str], Iterable[Row]]
-
-
-@dataclass(frozen=True)
-class IndependentMart:
-    """How a mart is computed again.
-
-    Attributes:
-        system: whose tables.
-        key: the mart's key column.
-        tables: the operational tables that are read, and which of their columns.
-        compute: makes the mart's rows, key column included, from a way to read a table.
-    """
-
-    system: str
-    key: str
-    tables: Mapping[str, tuple[str, ...]]
-    compute: Callable[[RowsOf], Figures]
-
-
-def rounded(value: Fraction, decimals: int) -> Decimal:
-    """Rounded half away from zero, as PostgreSQL rounds numeric."""
-    scaled = abs(value) * 10**decimals
-    whole = scaled.numerator // scaled.denominator
-    if scaled - whole >= Fraction(1, 2):
-        whole += 1
-    return Decimal(whole if value >= 0 else -whole).scaleb(-decimals)
-
-
-def mean(values: list[Fraction]) -> Fraction | None:
-    """The mean, or None of nothing."""
-    return sum(values, Fraction(0)) / len(values) if values else None
-
-
-def seconds(length: dt.timedelta) -> Fraction:
-    """Exact length in seconds."""
-    return Fraction(length // dt.timedelta(microseconds=1), 1_000_000)
+from independence import Figures, IndependentMart, Row, RowsOf, mean, rounded, seconds
+from independent_shop import SHOP_MARTS
 
 
 def places(amounts: Mapping[Any, Any]) -> dict[Any, int]:
@@ -159,38 +119,6 @@ def user_ride_stats(rows_of: RowsOf) -> Figures:
     return figures
 
 
-def shop_analytics(rows_of: RowsOf) -> Figures:
-    """All shops, over delivered orders: orders, mean part of the value, mean seconds to delivery, mean rating."""
-    delivered = {order["id"]: order for order in rows_of("orders") if order["status"] == "delivered"}
-    part: dict[Any, dict[Any, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for item in rows_of("order_items"):
-        if item["order_id"] in delivered:
-            part[item["shop_id"]][item["order_id"]] += item["quantity"] * item["unit_price"] + item["freight"]
-    stars: dict[Any, list[Fraction]] = defaultdict(list)
-    for review in rows_of("reviews"):
-        if review["order_id"] in part[review["shop_id"]]:
-            stars[review["shop_id"]].append(Fraction(review["rating"]))
-    figures: Figures = {}
-    for shop in rows_of("shops"):
-        parts = part[shop["id"]]
-        value = mean([Fraction(amount) for amount in parts.values()])
-        lengths = [
-            seconds(delivered[order]["delivered_at"] - delivered[order]["created_at"])
-            for order in parts
-            if delivered[order]["delivered_at"] is not None
-        ]
-        length = mean(lengths)
-        figures[shop["id"]] = {
-            "shop_id": shop["id"],
-            "name": shop["name"],
-            "total_orders": len(parts),
-            "avg_order_value": None if value is None else rounded(value, 2),
-            "avg_fulfillment_time": None if length is None else rounded(length, 2),
-            "avg_rating": rounded(mean(stars[shop["id"]]) or Fraction(0), 2),
-        }
-    return figures
-
-
 _RIDER_TABLES = {
     "riders": ("id", "name", "city", "status"),
     "orders": ("id", "rider_id", "status"),
@@ -202,16 +130,10 @@ _RIDE_TABLES = {
     "users": ("id", "username"),
     "rides": ("user_id", "started_at", "distance_km", "avg_speed_kmh"),
 }
-_SHOP_TABLES = {
-    "shops": ("id", "name"),
-    "orders": ("id", "status", "created_at", "delivered_at"),
-    "order_items": ("order_id", "shop_id", "quantity", "unit_price", "freight"),
-    "reviews": ("order_id", "shop_id", "rating"),
-}
 
 INDEPENDENT_MARTS: Mapping[str, IndependentMart] = {
     "rider_leaderboard": IndependentMart("logistics", "rider_id", _RIDER_TABLES, rider_leaderboard),
     "rider_performance_summary": IndependentMart("logistics", "rider_id", _RIDER_TABLES, rider_performance_summary),
     "user_ride_stats": IndependentMart("throttlecove", "id", _RIDE_TABLES, user_ride_stats),
-    "shop_analytics": IndependentMart("shop", "shop_id", _SHOP_TABLES, shop_analytics),
+    **SHOP_MARTS,
 }

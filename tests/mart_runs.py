@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from independent_marts import Figures, IndependentMart, Row
+from independence import Figures, IndependentMart, Row
 from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
@@ -103,9 +103,12 @@ def plain_rows(
         yield from cursor.execute(query)
 
 
-def mart_rows(connection: psycopg.Connection[Any], mart: str, key: str) -> Figures:
+def mart_rows(connection: psycopg.Connection[Any], mart: str, key: str | tuple[str, ...]) -> Figures:
     """The rows of a mart, by its key."""
-    return {row[key]: dict(row) for row in plain_rows(connection, "marts", mart)}
+    return {
+        row[key] if isinstance(key, str) else tuple(row[name] for name in key): dict(row)
+        for row in plain_rows(connection, "marts", mart)
+    }
 
 
 def expected_rows(connection: psycopg.Connection[Any], independent: IndependentMart, schema: str = "public") -> Figures:

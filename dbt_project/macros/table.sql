@@ -106,7 +106,7 @@
         {%- set parent = graph.sources.get(unique_id) or graph.nodes.get(unique_id) -%}
         {%- if parent.resource_type == 'source' -%}
             {%- do raw.append(parent.schema ~ '.' ~ parent.identifier) -%}
-        {%- elif parent.config.materialized in ('view', 'ephemeral') -%}
+        {%- elif parent.config.materialized in ('view', 'ephemeral', 'snapshot') -%}
             {%- do parents_with_rows(parent, models, raw) -%}
         {%- else -%}
             {%- do models.append(parent.schema ~ '.' ~ parent.alias) -%}

@@ -44,8 +44,8 @@ def test_no_source_or_staging_model_is_written_by_hand() -> None:
 def test_a_mart_is_described_typed_tested_and_owned(mart: Path) -> None:
     content = properties(mart)
     (model,) = content["models"]
-    config = re.match(r"\{\{ config\(tags=\['(\w+)'\], group='(\w+)'\) \}\}\n", mart.read_text())
-    assert config is not None, "first line: {{ config(tags=['<cadence>'], group='<system>') }}"
+    config = re.match(r"\{\{ config\(\s*tags=\['(\w+)'\],\s*group='(\w+)'(?:\) \}\}\n|,\n)", mart.read_text())
+    assert config is not None, "it begins with {{ config(tags=['<cadence>'], group='<system>' ...) }}"
     assert config[1] in CADENCES
     assert config[2] == mart.parent.name == model["config"]["meta"]["system"]
     assert model["name"] == mart.stem
@@ -58,7 +58,8 @@ def test_a_mart_is_described_typed_tested_and_owned(mart: Path) -> None:
         if column["name"] in key:
             assert {"type": "not_null"} in column["constraints"], column["name"]
     assert content["unit_tests"], "every mart has a unit test"
-    assert model.get("data_tests") or any(column.get("data_tests") for column in model["columns"])
+    checked = any(c["type"] == "check" for column in model["columns"] for c in column.get("constraints", ()))
+    assert checked or model.get("data_tests") or any(column.get("data_tests") for column in model["columns"])
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.stem)

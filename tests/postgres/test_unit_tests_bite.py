@@ -66,9 +66,9 @@ def test_the_unit_tests_notice_every_naive_mart(warehouse: str, artifacts: Path,
     naive = {file.stem: file.read_text() for file in NAIVE.glob("*.sql")}
     for name, body in naive.items():
         (model,) = project.glob(f"models/*/*/{name}.sql")
-        config = re.match(r"\{\{ config\(.*?\) \}\}", model.read_text(), re.DOTALL)
+        config = re.match(r"\{\{ config\(.*?\) \}\}\n", model.read_text(), re.DOTALL)
         assert config is not None
-        model.write_text(f"{config[0]}\n\n{body}")
+        model.write_text(f"{config[0]}\n{body}")
     run = run_dbt(warehouse, artifacts, "test", "--select", "test_type:unit", project=project)
     assert not [name for name, status in run.statuses.items() if status == "error"], run.output
     failed = {name for name, status in run.statuses.items() if status == "fail"}

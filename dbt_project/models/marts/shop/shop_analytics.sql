@@ -4,38 +4,33 @@ with shops as (
     select * from {{ ref('stg_shop__shops') }}
 ),
 
-parts as (
-    select * from {{ ref('int_shop_orders_split') }}
-),
-
--- One row per shop and delivered order, however many items of the shop the order has.
-orders as (
+-- Sums of months: no order, item or review is read again.
+totals as (
     select
         shop_id,
-        count(*) as total_orders,
-        avg(part_value) as avg_order_value,
-        avg(fulfillment_s) as avg_fulfillment_time
-    from parts
+        min(currency) filter (where is_main_currency) as currency,
+        sum(delivered_orders) as total_orders,
+        sum(revenue) filter (where is_main_currency) as revenue,
+        sum(valued_orders) filter (where is_main_currency) as valued_orders,
+        sum(fulfillment_s) as fulfillment_s,
+        sum(timed_orders) as timed_orders,
+        sum(ratings) as ratings,
+        sum(stars) as stars,
+        sum(ratings_left_out) as ratings_left_out
+    from {{ ref('int_shop_totals') }}
     group by shop_id
-),
-
--- A review is of one product of one order in one shop: it is counted once, whatever the items.
-reviews as (
-    select
-        reviews.shop_id,
-        avg(reviews.rating) as avg_rating
-    from {{ ref('stg_shop__reviews') }} as reviews
-    inner join parts on reviews.order_id = parts.order_id and reviews.shop_id = parts.shop_id
-    group by reviews.shop_id
 )
 
 select
     shops.id as shop_id,
     shops.name,
-    coalesce(orders.total_orders, 0) as total_orders,
-    round(orders.avg_order_value, 2) as avg_order_value,
-    round(orders.avg_fulfillment_time, 2) as avg_fulfillment_time,
-    round(coalesce(reviews.avg_rating, 0), 2) as avg_rating
+    cast(coalesce(totals.total_orders, 0) as bigint) as total_orders,
+    totals.currency,
+    round(totals.revenue / nullif(totals.valued_orders, 0), 2) as avg_order_value,
+    round(totals.fulfillment_s / nullif(totals.timed_orders, 0), 2) as avg_fulfillment_time,
+    round(coalesce(totals.stars / nullif(totals.ratings, 0), 0), 2) as avg_rating,
+    cast(coalesce(totals.total_orders - totals.valued_orders, 0) as bigint) as values_left_out,
+    cast(coalesce(totals.total_orders - totals.timed_orders, 0) as bigint) as times_left_out,
+    cast(coalesce(totals.ratings_left_out, 0) as bigint) as ratings_left_out
 from shops
-left join orders on shops.id = orders.shop_id
-left join reviews on shops.id = reviews.shop_id
+left join totals on shops.id = totals.shop_id

@@ -1,0 +1,23 @@
+{{ config(tags=['hourly'], group='shop') }}
+
+with versions as (
+    select
+        *,
+        row_number() over (partition by id order by dbt_valid_from) as version_number
+    from {{ ref('snap_shop__shops') }}
+)
+
+-- What it was before it was first seen is not known: its first version is taken back to its beginning.
+select
+    id as shop_id,
+    version_number,
+    vendor_id,
+    name,
+    status,
+    city,
+    state,
+    country,
+    case when version_number = 1 then least(created_at, dbt_valid_from) else dbt_valid_from end as valid_from,
+    dbt_valid_to as valid_to,
+    dbt_valid_to is null as is_current
+from versions

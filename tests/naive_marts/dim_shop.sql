@@ -1,0 +1,9 @@
+select
+    id as shop_id,
+    row_number() over (partition by id order by dbt_valid_from) as version_number,
+    name,
+    status,
+    dbt_valid_from as valid_from,
+    dbt_valid_to as valid_to,
+    dbt_valid_to is null as is_current
+from {{ ref('snap_shop__shops') }}
