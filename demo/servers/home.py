@@ -40,9 +40,13 @@ class State:
     identity: str = field(default_factory=lambda: secrets.token_hex(4))
     """Tells this home's processes from those of every other home, a removed one at the same path included."""
     ports: dict[str, int] = field(default_factory=dict[str, int])
-    passwords: dict[str, str] = field(
-        default_factory=lambda: {role: secrets.token_urlsafe(24) for role in ROLES}, repr=False
-    )
+    passwords: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def complete_passwords(self) -> bool:
+        """Give a password to every role that has none; whether there was one."""
+        missing = [role for role in ROLES if role not in self.passwords]
+        self.passwords |= {role: secrets.token_urlsafe(24) for role in missing}
+        return bool(missing)
 
 
 class Home:
@@ -105,7 +109,9 @@ class Home:
 
     def new_state(self, account: Account) -> State:
         """Decide where data will lie. To be saved before anything is put there."""
-        return State(account.name, account.uid, None if account.can_enter(self.path) else str(self._other_place()))
+        state = State(account.name, account.uid, None if account.can_enter(self.path) else str(self._other_place()))
+        state.complete_passwords()
+        return state
 
     def check_account(self, state: State, account: Account) -> None:
         if state.uid != account.uid:

@@ -29,7 +29,9 @@ REPLICATION = "drivetrain_replication"
 PLATFORM = "drivetrain"
 ORCHESTRATOR = "drivetrain_dagster"
 """Owns Dagster's own database, and nothing else."""
-ROLES = (SUPERUSER, READER, REPLICATION, PLATFORM, ORCHESTRATOR)
+ANALYST = "analyst"
+"""Reads schema ``masked`` of the warehouse, and nothing else."""
+ROLES = (SUPERUSER, READER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST)
 
 SLOT = "drivetrain_replica"
 

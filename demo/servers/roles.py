@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -18,6 +19,7 @@ from psycopg import sql
 
 from demo.servers.cluster import connect
 from demo.servers.model import (
+    ANALYST,
     DATABASES,
     OPERATIONAL,
     ORCHESTRATOR,
@@ -26,8 +28,12 @@ from demo.servers.model import (
     REPLICATION,
     SLOT,
     SUPERUSER,
+    WAREHOUSE,
     Server,
 )
+
+#: What a superuser runs on any warehouse: the role of analysts, and what everybody may do no longer.
+ANALYST_SQL = Path(__file__).parents[2] / "warehouse" / "state" / "analyst.sql"
 
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
 ATTRIBUTES: Mapping[str, LiteralString] = {
@@ -35,9 +41,13 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
     REPLICATION: "LOGIN REPLICATION",
     PLATFORM: "LOGIN",
     ORCHESTRATOR: "LOGIN",
+    ANALYST: "LOGIN",
 }
 OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
-ROLES_OF: Mapping[str, tuple[str, ...]] = {OPERATIONAL: (READER, REPLICATION), "warehouse": (PLATFORM, ORCHESTRATOR)}
+ROLES_OF: Mapping[str, tuple[str, ...]] = {
+    OPERATIONAL: (READER, REPLICATION),
+    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST),
+}
 
 
 def provide(server: Server) -> None:
@@ -54,6 +64,12 @@ def provide(server: Server) -> None:
                 )
             if server.name == OPERATIONAL:
                 _let_connect(connection, database, READER)
+        if server.name == WAREHOUSE:
+            # Analysts have no business there, and would otherwise come in as everybody does.
+            connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE dagster, postgres, template1 FROM PUBLIC")
+    if server.name == WAREHOUSE:
+        with connect(server, "warehouse") as connection:
+            connection.execute(ANALYST_SQL.read_bytes())
 
 
 def slot_is_usable(primary: Server) -> bool:

@@ -20,6 +20,7 @@ from demo.servers.binaries import locate
 from demo.servers.cluster import Cluster, connect, free_port
 from demo.servers.home import Home, State, is_ours
 from demo.servers.model import (
+    ANALYST,
     DATABASES,
     OPERATIONAL,
     ORCHESTRATOR,
@@ -134,6 +135,10 @@ class Servers:
     def warehouse_dsn(self) -> str:
         return self.server(WAREHOUSE).dsn("warehouse", PLATFORM)
 
+    def analyst_dsn(self) -> str:
+        """The warehouse as an analyst has it."""
+        return self.server(WAREHOUSE).dsn("warehouse", ANALYST)
+
     def dagster_dsn(self) -> str:
         return self.server(WAREHOUSE).dsn("dagster", ORCHESTRATOR)
 
@@ -198,6 +203,8 @@ class Servers:
     def _state(self, account: Account) -> State:
         """What is remembered, or for a new home a beginning: saved before anything else is made."""
         if state := self._home.load():
+            if state.complete_passwords():  # a home made before there was such a role
+                self._home.save(state)
             return state
         self._remove_leftovers()
         state = self._home.new_state(account)
@@ -245,6 +252,7 @@ class Servers:
         return {
             "dsn": server.dsn("warehouse" if name == WAREHOUSE else "postgres"),
             "databases": {database: server.dsn(database) for database in DATABASES[name]},
+            **({"analyst": self.analyst_dsn()} if name == WAREHOUSE and ANALYST in server.passwords else {}),
             "host": server.host,
             "port": server.port,
             "user": SUPERUSER,

@@ -1,0 +1,166 @@
+{#
+  Schema `masked`, all that analysts see: for every staging model and every mart a view of the same name and columns.
+
+  A column whose meta says `personal: <kind>` passes through the mask of its kind (vars `masks` in dbt_project.yml); a kind without
+  a mask stops the build. A mart whose rows are not persons says in its meta which figures tell of how many:
+  `small_cells: {riders: [rides, distance_km]}` leaves those figures NULL where `riders` is below the variable `fewest_persons`.
+
+  Each view is made by a hook within the transaction of its model, so it is there again when the model was made anew. One
+  that would not change is left alone: replacing a view waits for whoever reads it.
+#}
+
+{# Hook after a staging model or a mart. #}
+{% macro masked_view() %}
+    {%- if execute -%}
+        {%- set name = this.identifier -%}
+        {%- set personal = personal_columns() -%}
+        {%- set types = column_types() if personal else {} -%}
+        {%- set small = small_cells() -%}
+        {%- set definition -%}
+            create or replace view masked.{{ adapter.quote(name) }} as select
+            {%- for column in model.columns.values() %}
+                {%- set masked = masked_value(column, personal.get(column.name), types.get(column.name), small) %}
+                {{ masked }} as {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+            from {{ this }} as unmasked
+        {%- endset -%}
+        {%- set comments -%}
+            comment on view masked.{{ adapter.quote(name) }} is {{ literal(model.description) }};
+            {%- for column in model.columns.values() %}
+                {%- set mask = var('masks').get(personal.get(column.name)) %}
+                comment on column masked.{{ adapter.quote(name) }}.{{ adapter.quote(column.name) }} is {{ literal(
+                    column.description
+                    ~ (' [masked: ' ~ personal[column.name] ~ ', ' ~ mask ~ ']' if mask else '')
+                    ~ (' [NULL where ' ~ small[column.name] ~ ' < ' ~ var('fewest_persons') ~ ']' if column.name in small else '')
+                ) }};
+            {%- endfor %}
+        {%- endset -%}
+        do $masked_view$
+        begin
+            if platform.masked_differs('{{ dotted(this) }}', '{{ name }}', '{{ local_md5(definition ~ comments) }}') then
+                begin
+                    {{ definition }};
+                exception when invalid_table_definition then
+                    drop view masked.{{ adapter.quote(name) }} cascade;
+                    {{ definition }};
+                end;
+                {{ comments }}
+                if exists (select from pg_roles where rolname = 'analyst') then
+                    grant select on masked.{{ adapter.quote(name) }} to analyst;
+                end if;
+                insert into platform.masked_view (name, definition)
+                values ('{{ name }}', '{{ local_md5(definition ~ comments) }}')
+                on conflict (name) do update set definition = excluded.definition;
+            end if;
+        end
+        $masked_view$
+    {%- endif -%}
+{% endmacro %}
+
+{# Hook at the end of a run: rights for analysts, and no view without a model. #}
+{% macro tidy_masked() %}
+    {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {%- set names = [] -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema in ('staging', 'marts') -%}
+            {%- do names.append(node.alias) -%}
+        {%- endfor -%}
+        do $tidy_masked$
+        declare
+            gone text;
+        begin
+            for gone in
+                delete from platform.masked_view as v where v.name not in ('{{ names | join("', '") }}') returning v.name
+            loop
+                execute format('drop view if exists masked.%I', gone);
+            end loop;
+            perform platform.let_analysts_read();
+        end
+        $tidy_masked$
+    {%- endif -%}
+{% endmacro %}
+
+{# Kind of each personal column of the current model. #}
+{% macro personal_columns() %}
+    {%- set kinds = {} -%}
+    {%- for column in model.columns.values() -%}
+        {%- set kind = (column.config.meta or {}).get('personal') or (column.meta or {}).get('personal') -%}
+        {%- if kind -%}
+            {%- if kind not in var('masks') -%}
+                {%- do exceptions.raise_compiler_error(
+                    dotted(this) ~ '.' ~ column.name ~ ' is personal of kind ' ~ kind ~ ', for which there is no mask: add '
+                    ~ 'the kind to the variable `masks` in dbt_project.yml'
+                ) -%}
+            {%- endif -%}
+            {%- do kinds.update({column.name: kind}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(kinds) }}
+{% endmacro %}
+
+{# The column that counts the persons behind each figure that is left out of small cells. #}
+{% macro small_cells() %}
+    {%- set counted_by = {} -%}
+    {%- for persons, figures in ((model.config.meta or {}).get('small_cells') or {}).items() -%}
+        {%- for column in [persons] + figures -%}
+            {%- for name in [persons, column] if name not in model.columns -%}
+                {%- do exceptions.raise_compiler_error(dotted(this) ~ ': small_cells names ' ~ name ~ ', which is no column') -%}
+            {%- endfor -%}
+            {%- do counted_by.update({column: persons}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(counted_by) }}
+{% endmacro %}
+
+{% macro column_types() %}
+    {%- set types = {} -%}
+    {%- for column in adapter.get_columns_in_relation(this) -%}{%- do types.update({column.name: column.data_type}) -%}{%- endfor -%}
+    {{ return(types) }}
+{% endmacro %}
+
+{# A column as analysts see it. #}
+{% macro masked_value(column, kind, type, small) -%}
+    {%- set value = 'unmasked.' ~ adapter.quote(column.name) -%}
+    {%- if kind -%}
+        {{ mask(value, kind, type) }}
+    {%- elif column.name in small -%}
+        case when unmasked.{{ adapter.quote(small[column.name]) }} >= {{ var('fewest_persons') }} then {{ value }} end
+    {%- else -%}
+        {{ value }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A value of a personal column behind the mask of its kind. A type that the mask does not know gives NULL. #}
+{% macro mask(value, kind, type) -%}
+    {%- set mask = var('masks')[kind] -%}
+    {%- set text = type.startswith('text') or type.startswith('character varying') -%}
+    {%- set number = type in ('smallint', 'integer', 'bigint', 'double precision', 'real') or type.startswith('numeric') -%}
+    {%- if mask == 'pseudonym of the person' -%}
+        {{ pseudonym(model.config.meta['system'] ~ '.person', value) }}
+    {%- elif mask == 'pseudonym within the system' -%}
+        {{ pseudonym(model.config.meta['system'] ~ '.' ~ kind, value) }}
+    {%- elif mask == 'pseudonym' and (text or type in ('uuid', 'bytea')) -%}
+        {%- if kind == 'email' -%}{{ pseudonym(kind, 'lower(btrim(' ~ value ~ '))') }}
+        {%- elif kind == 'phone' -%}{{ pseudonym(kind, "regexp_replace(" ~ value ~ ", '[^0-9]', '', 'g')") }}
+        {%- else -%}{{ pseudonym(kind, value) }}{%- endif -%}
+    {%- elif mask == 'about 1 km' and number -%}
+        cast(trunc(cast({{ value }} as numeric), 2) as {{ type }})
+    {%- elif mask == 'year or decade' and type == 'date' -%}
+        cast(date_trunc('year', {{ value }}) as date)
+    {%- elif mask == 'year or decade' and type in ('smallint', 'integer', 'bigint') -%}
+        cast({{ value }} / 10 * 10 as {{ type }})
+    {%- elif mask == 'network' and type == 'inet' -%}
+        cast(network(set_masklen({{ value }}, case family({{ value }}) when 4 then 24 else 48 end)) as inet)
+    {%- else -%}
+        cast(null as {{ type }})
+    {%- endif -%}
+{%- endmacro %}
+
+{# HMAC-SHA256 under the platform's key, within a domain: equal values of one domain have equal pseudonyms. #}
+{% macro pseudonym(domain, value) -%}
+    platform.pseudonym(
+        '{{ domain }}', cast({{ value }} as text),
+        (select k.inner_pad from platform.masking_key as k), (select k.outer_pad from platform.masking_key as k)
+    )
+{%- endmacro %}
+
+{% macro literal(text) -%}'{{ text | replace("'", "''") }}'{%- endmacro %}
