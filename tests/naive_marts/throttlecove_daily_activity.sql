@@ -1,17 +1,12 @@
 select
-    cast(rides.started_at as date) as day,
-    count(*) as rides,
-    count(distinct rides.user_id) as riders,
-    sum(rides.distance_km) as distance_km,
-    count(posts.id) as posts,
-    count(messages.id) as group_messages,
-    count(users.id) as new_users
-from {{ ref('stg_throttlecove__rides') }} as rides
-left join {{ ref('stg_throttlecove__posts') }} as posts
-    on cast(rides.started_at as date) = cast(posts.created_at as date)
-left join {{ ref('stg_throttlecove__group_messages') }} as messages
-    on cast(rides.started_at as date) = cast(messages.sent_at as date)
-left join {{ ref('stg_throttlecove__users') }} as users
-    on cast(rides.started_at as date) = cast(users.created_at as date)
-where rides.started_at <= {{ today() }}
-group by 1
+    counted.day,
+    counted.rides,
+    ridden.riders,
+    counted.rides_left_out,
+    counted.distance_km,
+    counted.posts,
+    counted.group_messages,
+    counted.new_users
+from {{ ref('int_throttlecove_days') }} as counted
+inner join {{ ref('int_throttlecove_day_riders') }} as ridden on counted.day = ridden.day
+where counted.day <= {{ today() }}
