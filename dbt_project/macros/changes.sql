@@ -25,7 +25,7 @@
                 {%- set parent = graph.sources.get(node) or graph.nodes.get(node) -%}
                 {%- if parent.resource_type == 'source' -%}
                     {%- do names.append(parent.schema ~ '.' ~ parent.identifier) -%}
-                {%- elif parent.config.incremental_strategy == 'replace' -%}
+                {%- elif parent.config.incremental_strategy in ('add', 'replace') -%}
                     {%- do names.append(parent.schema ~ '.' ~ parent.alias) -%}
                 {%- endif -%}
             {%- endfor -%}
@@ -88,9 +88,7 @@
         {%- set by_change = reads_changes() -%}
         {%- do refuse_to_forget() -%}
         {{ publish(contract_digest()) }}
-        {%- if config.get('touched') %}
-            select pg_advisory_xact_lock(platform.feed_lock('{{ dotted(this) }}'));
-        {%- endif -%}
+        select pg_advisory_xact_lock(platform.feed_lock('{{ dotted(this) }}'));
         {%- for name in followed() %}
             select platform.open_changes('{{ dotted(this) }}', '{{ name }}', {{ by_change }});
         {%- endfor -%}
@@ -139,13 +137,9 @@
 {# Hook after a model, within its transaction. #}
 {% macro close_changes() %}
     {%- if execute and followed() -%}
-        {%- if config.get('touched') %}
-            select platform.declare_feed(
-                '{{ dotted(this) }}', array['{{ model.columns.keys() | join("', '") }}']
-            );
-            {%- if not reads_changes() %}
-                select platform.reset_readers('{{ dotted(this) }}');
-            {%- endif -%}
+        select platform.declare_feed('{{ dotted(this) }}', array['{{ model.columns.keys() | join("', '") }}']);
+        {%- if not reads_changes() %}
+            select platform.reset_readers('{{ dotted(this) }}');
         {%- endif %}
         select platform.close_changes('{{ dotted(this) }}');
         {%- if not reads_changes() %}

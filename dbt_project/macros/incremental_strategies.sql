@@ -6,6 +6,7 @@
     {%- set keys = primary_key() -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- if reads_changes() %}
+        {{ note_changes(target, '1', fresh) }}
         merge into {{ target }} as held
         using {{ fresh }} as change
         on {% for key in keys %}held.{{ key }} = change.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
@@ -18,8 +19,10 @@
             insert ({{ columns | join(', ') }})
             values ({% for column in columns %}change.{{ column }}{{ ', ' if not loop.last }}{% endfor %})
     {%- else %}
-        {%- set period = config.require('period') %}
-        delete from {{ target }} where {{ period }} >= (select min({{ period }}) from {{ fresh }});
+        delete from {{ target }}
+        {%- if config.get('period') %}
+            where {{ config.get('period') }} >= (select min(fresh.{{ config.get('period') }}) from {{ fresh }} as fresh)
+        {%- endif %};
         insert into {{ target }} ({{ columns | join(', ') }}) select {{ columns | join(', ') }} from {{ fresh }}
     {%- endif %}
 {% endmacro %}
@@ -29,19 +32,22 @@
     {%- set fresh = arg_dict['temp_relation'] -%}
     {%- set key = arg_dict['unique_key'] -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') -%}
-    {%- set feed = target.incorporate(path={'identifier': target.identifier ~ '__changes'}) -%}
     {%- if reads_changes() %}
         {%- set gone = key ~ ' in (select touched.key from ' ~ touched_relation() ~ ' as touched)' %}
-        {%- if adapter.get_relation(feed.database, feed.schema, feed.identifier) is not none %}
-            {%- set followed_columns = model.columns.keys() | join(', ') %}
-            insert into {{ feed }} (sign, {{ followed_columns }})
-            select -1, {{ followed_columns }} from {{ target }} where {{ gone }}
-            union all
-            select 1, {{ followed_columns }} from {{ fresh }};
-        {%- endif %}
+        {{ note_changes(target, '-1', target, gone) }}
+        {{ note_changes(target, '1', fresh) }}
         delete from {{ target }} where {{ gone }};
     {%- else %}
         delete from {{ target }};
     {%- endif %}
     insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }}
 {% endmacro %}
+
+{# What a refresh changes is a feed for models that follow the one refreshed, if there are any. #}
+{% macro note_changes(target, sign, rows, condition='true') -%}
+    {%- set feed = target.incorporate(path={'identifier': target.identifier ~ '__changes'}) -%}
+    {%- if adapter.get_relation(feed.database, feed.schema, feed.identifier) is not none -%}
+        {%- set columns = model.columns.keys() | join(', ') -%}
+        insert into {{ feed }} (sign, {{ columns }}) select {{ sign }}, {{ columns }} from {{ rows }} where {{ condition }};
+    {%- endif -%}
+{%- endmacro %}
