@@ -12,13 +12,16 @@ import typer
 from rich.console import Console
 
 from benchmarks import full_load, nothing_new, start_to_work
+from benchmarks.marts import dashboards, refresh
 from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, check_rounds, summarise, take_turns
 from benchmarks.peers import install
 from benchmarks.report import SUMMARY, Circumstances, save, show, summary
 from benchmarks.stage import stage
 from warehouse.errors import DrivetrainError
 
-BENCHMARKS = {each.name: each for each in (full_load.BENCHMARK, nothing_new.BENCHMARK, start_to_work.BENCHMARK)}
+BENCHMARKS = {
+    module.BENCHMARK.name: module.BENCHMARK for module in (full_load, nothing_new, start_to_work, refresh, dashboards)
+}
 
 console = Console(highlight=False)
 progress = Console(stderr=True, highlight=False)

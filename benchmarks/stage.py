@@ -122,6 +122,10 @@ class Stage:
         finally:
             self._admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def new_database(self, template: str | None = None) -> str:
+        """A fresh database on the warehouse's server that stays until the stage falls. Gives its name."""
+        return self._create(template)
+
     @cached_property
     def reference(self) -> str:
         """A warehouse that all five systems were ingested into once: the shape of the others, and a warm-up."""

@@ -110,7 +110,7 @@ def test_a_summary_states_the_circumstances() -> None:
 
 
 def test_the_benchmarks_are_named_as_asked() -> None:
-    assert list(BENCHMARKS) == ["full_load", "nothing_new", "start_to_work"]
+    assert list(BENCHMARKS) == ["full_load", "nothing_new", "start_to_work", "mart_refresh", "dashboards"]
 
 
 def test_samples_of_successive_work_add_up() -> None:

@@ -1,0 +1,1 @@
+"""Refreshing marts after changes, against a plain materialised view of the same definition."""
