@@ -11,6 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from pydantic import Field
 
 from assets import keys
+from assets.shown import column_schema, owner, personal_columns, shown
 from resources.databases import SourceSnapshots, Warehouse
 from warehouse.catalog import Catalog
 from warehouse.postgres.sessions import connect
@@ -28,7 +29,11 @@ CADENCES = {
 
 
 class Translator(DagsterDbtTranslator):
-    """Keys by schema and name; groups by system (staging) or mart area."""
+    """Keys by schema and name; groups by system (staging) or mart area; owners and personal columns as declared."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__()
+        self.catalog = catalog
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """The spec that dagster-dbt makes, with our key, group and freshness."""
@@ -42,6 +47,9 @@ class Translator(DagsterDbtTranslator):
         spec = spec.replace_attributes(
             key=keys.model(properties["schema"], properties["name"]),
             group_name=keys.group(system, "staging" if layer == "staging" else "marts"),
+            owners=owner(self.catalog, system),
+            tags={**spec.tags, **({"personal": ""} if personal_columns(properties) else {})},
+            metadata={**spec.metadata, "dagster/column_schema": column_schema(properties)},
         )
         if cadence is not None:
             spec = dg.apply_freshness_policy(spec, dg.FreshnessPolicy.time_window(fail_window=CADENCES[cadence]))
@@ -81,7 +89,7 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=content,
         exclude=" ".join(f"source:{source}+" for source in absent) or None,
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=Translator(catalog),
         name=_OP,
         pool="warehouse",
     )
@@ -98,8 +106,8 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
         # Unit tests hold the SQL against made-up rows: that is for the project's tests, not for every refresh.
         whole = ["--vars", json.dumps({"whole": True})] if config.whole else []
         command = ["build", "--exclude-resource-type", "unit_test", *whole]
-        yield from dbt.cli(command, context=context).stream()
         with connect(destination.dsn(), application="drivetrain models") as connection:
+            yield from shown(dbt.cli(command, context=context).stream(), content["nodes"], connection)
             prune_changes(connection, incremental)
 
     return dbt_build

@@ -42,10 +42,20 @@ class SystemStatus:
 
 @dataclass(frozen=True)
 class MartStatus:
-    """One mart: rows, and when it was last written."""
+    """One mart.
+
+    Attributes:
+        rows: in it.
+        as_of: moment of the sources up to which it tells everything.
+        verified_through: moment at which all the rows behind it equalled the sources.
+        tiers: where these rows are.
+    """
 
     mart: str
     rows: int
+    as_of: dt.datetime | None = None
+    verified_through: dt.datetime | None = None
+    tiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,10 +133,17 @@ def _system(connection: Connection, name: str, declared: list[str]) -> SystemSta
 
 def _marts(connection: Connection) -> list[MartStatus]:
     names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'marts' ORDER BY 1").fetchall()
+    known = connection.execute("SELECT to_regclass('platform.published') IS NOT NULL").fetchone()
+    published = dict[str, tuple[dt.datetime | None, dt.datetime | None, tuple[str, ...]]]()
+    if known and known[0]:
+        query = (
+            "SELECT model, as_of, verified_through, tiers FROM platform.published WHERE starts_with(model, 'marts.')"
+        )
+        published = {row[0].partition(".")[2]: (row[1], row[2], tuple(row[3])) for row in connection.execute(query)}
     marts: list[MartStatus] = []
     for (name,) in names:
         row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("marts", name))).fetchone()
-        marts.append(MartStatus(name, row[0] if row else 0))
+        marts.append(MartStatus(name, row[0] if row else 0, *published.get(name, (None, None, ()))))
     return marts
 
 
@@ -151,10 +168,11 @@ def show_status(found: Status) -> None:
     console.print(table)
     console.print()
     if found.marts:
-        marts = Table("mart", "rows", box=None, header_style="bold")
+        marts = Table("mart", "rows", "as of (UTC)", "verified through", "tiers", box=None, header_style="bold")
         marts.columns[1].justify = "right"
         for mart in found.marts:
-            marts.add_row(mart.mart, f"{mart.rows:,}")
+            moments = [f"{at:%Y-%m-%d %H:%M}" if at else "not known" for at in (mart.as_of, mart.verified_through)]
+            marts.add_row(mart.mart, f"{mart.rows:,}", *moments, ", ".join(mart.tiers))
         console.print(marts)
     else:
         console.print(
