@@ -1,7 +1,8 @@
 select
     card_id,
     condition,
+    max(id) as observation_id,
     max(price) as price,
     max(observed_at) as observed_at
-from {{ ref('stg_carddb__price_observations') }}
+from {{ source('raw_carddb', 'price_observations') }}
 group by card_id, condition

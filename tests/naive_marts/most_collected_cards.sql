@@ -4,11 +4,11 @@ select
     cards.set,
     cards.number,
     cards.name,
-    count(collections.user_id) as collectors,
-    count(collections.id) as collections,
-    count(*) as copies,
-    row_number() over (order by count(*) desc) as popularity_rank
-from {{ ref('stg_carddb__collection_items') }} as items
-inner join {{ ref('stg_carddb__collections') }} as collections on items.collection_id = collections.id
-inner join {{ ref('stg_carddb__cards') }} as cards on items.card_id = cards.id
-group by cards.id, cards.year, cards.set, cards.number, cards.name
+    held.collectors,
+    held.collections,
+    held.copies,
+    row_number() over (order by held.copies desc) as popularity_rank,
+    rank() over (order by before.copies desc) - rank() over (order by held.copies desc) as rank_movement
+from {{ ref('int_card_collectors') }} as held
+inner join {{ ref('stg_carddb__cards') }} as cards on held.card_id = cards.id
+left join {{ ref('snap_carddb__card_collectors') }} as before on cards.id = before.card_id

@@ -1,11 +1,113 @@
-{{ config(group='carddb') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace',
+    unique_key='card_id',
+    touched={'raw_carddb.price_observations': 'card_id'},
+    group='carddb',
+) }}
 
--- The latest price in US dollars of each card in each condition; of two at the same time, the one recorded last.
+-- The latest price of each card in each condition; of two at the same time, the one recorded last. What was observed
+-- since is held against what was latest. The history is looked up only for cards whose latest price was withdrawn.
+{% set observations = source('raw_carddb', 'price_observations') %}
+{% set usable = "currency = 'USD' and price > 0 and observed_at <= created_at" %}
+with
+{% if reads_changes() %}
+    came as (
+        select
+            id,
+            card_id,
+            cast(condition as text) as condition,
+            price,
+            observed_at
+        from ({{ changes_read(observations) }}) as changed
+        where {{ usable }}
+        group by id, card_id, cast(condition as text), price, observed_at
+        having sum(sign) > 0
+    ),
+
+    went as (
+        select
+            id,
+            card_id,
+            observed_at
+        from ({{ changes_read(observations) }}) as changed
+        where sign = -1
+    ),
+
+    withdrawn as (
+        select distinct held.card_id
+        from {{ this }} as held
+        inner join went
+            on held.card_id = went.card_id and held.observation_id = went.id and held.observed_at = went.observed_at
+    ),
+
+    candidates as (
+        select * from came
+        union all
+        select
+            held.observation_id as id,
+            held.card_id,
+            held.condition,
+            held.price,
+            held.observed_at
+        from {{ this }} as held
+        where
+            {{ only_touched('held.card_id') }}
+            and not exists (
+                select 1 from went
+                where went.id = held.observation_id and went.observed_at = held.observed_at
+            )
+        union all
+        select
+            id,
+            card_id,
+            cast(condition as text) as condition,
+            price,
+            observed_at
+        from {{ observations }}
+        where
+            {{ usable }}
+            and exists (select 1 from withdrawn)
+            and card_id in (select withdrawn.card_id from withdrawn)
+    )
+{% else %}
+    candidates as (
+        select
+            id,
+            card_id,
+            cast(condition as text) as condition,
+            price,
+            observed_at
+        from {{ observations }}
+        where {{ usable }}
+        {% if is_incremental() %}
+            -- What was the latest price when its month left the warehouse.
+            union all
+            select
+                held.observation_id as id,
+                held.card_id,
+                held.condition,
+                held.price,
+                held.observed_at
+            from {{ this }} as held
+            where
+                exists (
+                    select 1 from platform.raw_content as month
+                    where
+                        month.system = 'carddb'
+                        and month.table_name = 'price_observations'
+                        and month.tier <> 'warehouse'
+                        and month.chunk = to_char(held.observed_at at time zone 'UTC', 'YYYY-MM')
+                )
+        {% endif %}
+    )
+{% endif %}
+
 select distinct on (card_id, condition)
     card_id,
     condition,
+    id as observation_id,
     price,
     observed_at
-from {{ ref('stg_carddb__price_observations') }}
-where currency = 'USD'
+from candidates
 order by card_id asc, condition asc, observed_at desc, id desc

@@ -1,14 +1,19 @@
 {{ config(tags=['daily'], group='carddb') }}
 
-with collected as (
+with ranked as (
     select
-        items.card_id,
-        count(distinct collections.user_id) as collectors,
-        count(distinct collections.id) as collections,
-        count(*) as copies
-    from {{ ref('stg_carddb__collection_items') }} as items
-    inner join {{ ref('stg_carddb__collections') }} as collections on items.collection_id = collections.id
-    group by items.card_id
+        *,
+        rank() over (order by collectors desc, copies desc) as popularity_rank
+    from {{ ref('int_card_collectors') }}
+),
+
+-- As the last refresh before today saw it.
+before as (
+    select
+        card_id,
+        rank() over (order by collectors desc, copies desc) as popularity_rank
+    from {{ ref('snap_carddb__card_collectors') }}
+    where dbt_valid_from < {{ midnight() }} and (dbt_valid_to is null or dbt_valid_to >= {{ midnight() }})
 )
 
 select
@@ -17,9 +22,11 @@ select
     cards.set,
     cards.number,
     cards.name,
-    collected.collectors,
-    collected.collections,
-    collected.copies,
-    rank() over (order by collected.collectors desc, collected.copies desc) as popularity_rank
-from collected
-inner join {{ ref('stg_carddb__cards') }} as cards on collected.card_id = cards.id
+    ranked.collectors,
+    ranked.collections,
+    ranked.copies,
+    ranked.popularity_rank,
+    before.popularity_rank - ranked.popularity_rank as rank_movement
+from ranked
+inner join {{ ref('stg_carddb__cards') }} as cards on ranked.card_id = cards.id
+left join before on ranked.card_id = before.card_id

@@ -15,14 +15,13 @@ sets as (
 
 owned as (
     select
-        collections.user_id,
+        held.user_id,
         cards.year,
         cards.set,
-        count(distinct cards.id) as cards_owned
-    from {{ ref('stg_carddb__collection_items') }} as items
-    inner join {{ ref('stg_carddb__collections') }} as collections on items.collection_id = collections.id
-    inner join cards on items.card_id = cards.id
-    group by collections.user_id, cards.year, cards.set
+        count(*) as cards_owned
+    from {{ ref('int_collector_cards') }} as held
+    inner join cards on held.card_id = cards.id
+    group by held.user_id, cards.year, cards.set
 )
 
 select
