@@ -6,7 +6,11 @@
     {%- set keys = primary_key() -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- if reads_changes() %}
-        {{ note_changes(target, '1', fresh) }}
+        {%- set feed = feed_of(target) %}
+        {%- if feed is not none %}
+            insert into {{ feed }} (sign, {{ columns | join(', ') }})
+            select 1, {{ columns | join(', ') }} from {{ fresh }};
+        {%- endif %}
         merge into {{ target }} as held
         using {{ fresh }} as change
         on {% for key in keys %}held.{{ key }} = change.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
@@ -34,20 +38,27 @@
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') -%}
     {%- if reads_changes() %}
         {%- set gone = key ~ ' in (select touched.key from ' ~ touched_relation() ~ ' as touched)' %}
-        {{ note_changes(target, '-1', target, gone) }}
-        {{ note_changes(target, '1', fresh) }}
-        delete from {{ target }} where {{ gone }};
+        {%- set feed = feed_of(target) %}
+        {%- if feed is not none %}
+            {%- set followed_columns = model.columns.keys() | join(', ') %}
+            with gone as (delete from {{ target }} where {{ gone }} returning {{ followed_columns }})
+            insert into {{ feed }} (sign, {{ followed_columns }})
+            select -1, {{ followed_columns }} from gone
+            union all
+            select 1, {{ followed_columns }} from {{ fresh }};
+        {%- else %}
+            delete from {{ target }} where {{ gone }};
+        {%- endif %}
     {%- else %}
-        delete from {{ target }};
+        delete from {{ target }}
+        {%- if config.get('period') %}
+            where {{ config.get('period') }} >= (select min(fresh.{{ config.get('period') }}) from {{ fresh }} as fresh)
+        {%- endif %};
     {%- endif %}
     insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }}
 {% endmacro %}
 
-{# What a refresh changes is a feed for models that follow the one refreshed, if there are any. #}
-{% macro note_changes(target, sign, rows, condition='true') -%}
-    {%- set feed = target.incorporate(path={'identifier': target.identifier ~ '__changes'}) -%}
-    {%- if adapter.get_relation(feed.database, feed.schema, feed.identifier) is not none -%}
-        {%- set columns = model.columns.keys() | join(', ') -%}
-        insert into {{ feed }} (sign, {{ columns }}) select {{ sign }}, {{ columns }} from {{ rows }} where {{ condition }};
-    {%- endif -%}
-{%- endmacro %}
+{# The feed of what refreshes of a model change, if anybody follows it. #}
+{% macro feed_of(target) %}
+    {{ return(adapter.get_relation(target.database, target.schema, target.identifier ~ '__changes')) }}
+{% endmacro %}

@@ -12,8 +12,8 @@ select
     rider_month,
     user_id,
     month,
-    max(max_speed_mps) as max_speed_mps,
-    max(distance_m) as longest_m,
+    cast(max(max_speed_mps) as numeric(8, 3)) as max_speed_mps,
+    cast(max(distance_m) as numeric(14, 3)) as longest_m,
     max(started_at) as last_started_at
 from {{ ref('int_bikenode_rides_counted') }}
 where not is_left_out and {{ only_touched('rider_month') }}

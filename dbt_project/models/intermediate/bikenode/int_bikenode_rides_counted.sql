@@ -44,7 +44,7 @@ select
     distance_m,
     elevation_gain_m,
     moving_s,
-    case when max_speed_mps between 0 and 45 then max_speed_mps end as max_speed_mps,
+    cast(case when max_speed_mps between 0 and 45 then max_speed_mps end as numeric(8, 3)) as max_speed_mps,
     avg_power_w,
     is_shown,
     is_left_out
