@@ -16,8 +16,7 @@ with items as (
         sum(quantity) as units,
         sum(quantity * unit_price) as revenue,
         bool_or(quantity < 0 or unit_price < 0) as is_negative
-    from {{ ref('stg_shop__order_items') }}
-    where {{ only_touched('order_id') }}
+    from {{ touched_rows(ref('stg_shop__order_items'), 'order_id') }}
     group by order_id, shop_id, product_id
 )
 
@@ -32,5 +31,7 @@ select
     cast(coalesce(items.units, 0) as bigint) as units,
     cast(coalesce(items.revenue, 0) as numeric(14, 2)) as revenue
 from items
-left join {{ ref('stg_shop__orders') }} as orders
+left join {{ looked_up(
+    ref('stg_shop__orders'), {'id': 'items.order_id', 'created_at': 'items.order_created_at'}
+) }} as orders
     on items.order_id = orders.id and items.order_created_at = orders.created_at

@@ -13,5 +13,4 @@ select
     shop_id,
     product_id,
     rating
-from {{ ref('stg_shop__reviews') }}
-where {{ only_touched('id') }}
+from {{ touched_rows(ref('stg_shop__reviews'), 'id') }}

@@ -18,8 +18,7 @@ with items as (
         sum(quantity * unit_price + freight) as part_value,
         sum(quantity) as pieces,
         bool_or(quantity < 0 or unit_price < 0 or freight < 0) as is_negative
-    from {{ ref('stg_shop__order_items') }}
-    where {{ only_touched('order_id') }}
+    from {{ touched_rows(ref('stg_shop__order_items'), 'order_id') }}
     group by order_id, shop_id
 ),
 
@@ -30,8 +29,7 @@ reviews as (
         count(*) filter (where rating between 1 and 5) as ratings,
         sum(rating) filter (where rating between 1 and 5) as stars,
         count(*) filter (where rating not between 1 and 5) as ratings_left_out
-    from {{ ref('int_shop_reviews') }}
-    where {{ only_touched('order_id') }}
+    from {{ touched_rows(ref('int_shop_reviews'), 'order_id') }}
     group by order_id, shop_id
 ),
 
@@ -53,7 +51,9 @@ parts as (
         orders.total_amount as order_value,
         sum(items.part_value) over (partition by items.order_id) = orders.total_amount as adds_up
     from items
-    left join {{ ref('stg_shop__orders') }} as orders
+    left join {{ looked_up(
+        ref('stg_shop__orders'), {'id': 'items.order_id', 'created_at': 'items.order_created_at'}
+    ) }} as orders
         on items.order_id = orders.id and items.order_created_at = orders.created_at
 ),
 

@@ -4,6 +4,7 @@
     materialized='incremental',
     incremental_strategy='replace',
     unique_key='month',
+    period='month',
     touched={'raw_shop.orders': month_of('changed.created_at')},
 ) }}
 
