@@ -166,7 +166,7 @@ def _sources(system: System) -> dict[str, Any]:
 
 
 def _source_table(name: str, table: Table) -> dict[str, Any]:
-    # ``quality`` makes no dbt tests here: its checks run on the raw tables in plain SQL, without dbt.
+    # ``quality`` makes no dbt tests here: its checks run on the raw tables before dbt (``warehouse.quality``).
     meta: dict[str, Any] = {
         "key": list(table.key),
         "erasure": table.erasure.action,
