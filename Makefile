@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all ui bench check lint install lock clean
+.PHONY: help demo docs test test-all ui bench check lint install lock clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: $(STAMP) ## Five systems into one warehouse, modelled and checked
 
 ui: $(STAMP) ## Serve the Dagster UI on 127.0.0.1 until Ctrl-C
 	@$(BIN)/drivetrain ui
+
+docs: $(STAMP) ## Site of the models, their columns and lineage (one HTML file)
+	@$(BIN)/drivetrain docs
 
 check: $(STAMP) ## Style, types, floors, SQL: seconds, no server
 	@$(BIN)/ruff check .

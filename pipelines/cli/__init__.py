@@ -12,7 +12,7 @@ from types import FrameType
 
 import typer
 
-from pipelines.cli import catalog, demo, runs, servers, status, ui
+from pipelines.cli import catalog, demo, docs, metrics, runs, servers, status, ui
 from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
 
@@ -33,6 +33,8 @@ app.add_typer(servers.app, name="servers")
 app.add_typer(catalog.app, name="catalog")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
+app.command("metric")(metrics.metric)
+app.command("docs")(docs.docs)
 app.command("status")(status.status)
 app.command("ui")(ui.ui)
 
