@@ -1,0 +1,29 @@
+"""The example queries of ``dbt_project/analyses``, run as an analyst on a built warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from analysts import Warehouse
+from mart_runs import PROJECT
+
+EXAMPLES = sorted(file.stem for file in (PROJECT / "analyses").glob("*.sql"))
+#: Generated rows of a small scale have none of these.
+MAY_BE_EMPTY = {"dim_rider", "dim_product", "most_collected_cards"}
+
+
+@pytest.fixture(scope="module")
+def compiled(modelled: Warehouse) -> Path:
+    run = modelled.dbt("compile", "--select", "resource_type:analysis")
+    assert run.code == 0, run.output
+    return modelled.artifacts / "target" / "compiled" / "drivetrain" / "analyses"
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_analyst_can_run_the_example(modelled: Warehouse, compiled: Path, example: str) -> None:
+    query = (compiled / f"{example}.sql").read_text()
+    with psycopg.connect(modelled.analyst, autocommit=True) as connection:
+        rows = connection.execute(query.encode()).fetchall()
+    assert rows or example in MAY_BE_EMPTY
