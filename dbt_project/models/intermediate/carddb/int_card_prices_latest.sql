@@ -8,29 +8,28 @@
 
 -- The latest price of each card in each condition; of two at the same time, the one recorded last. What was observed
 -- since is held against what was latest. The history is looked up only for cards whose latest price was withdrawn.
-{% set observations = source('raw_carddb', 'price_observations') %}
+{% set history = ref('stg_carddb__price_observations') %}
 {% set usable = "currency = 'USD' and price > 0 and observed_at <= created_at" %}
-with
-{% if reads_changes() %}
-    came as (
-        select
-            id,
-            card_id,
-            cast(condition as text) as condition,
-            price,
-            observed_at
-        from ({{ changes_read(observations) }}) as changed
-        where {{ usable }}
-        group by id, card_id, cast(condition as text), price, observed_at
-        having sum(sign) > 0
-    ),
+with came as (
+    select
+        id,
+        card_id,
+        cast(condition as text) as condition,
+        price,
+        observed_at
+    from {{ signed(source('raw_carddb', 'price_observations')) }} as changed
+    where {{ usable }}
+    group by id, card_id, cast(condition as text), price, observed_at
+    having sum(sign) > 0
+),
 
+{% if reads_changes() %}
     went as (
         select
             id,
             card_id,
             observed_at
-        from ({{ changes_read(observations) }}) as changed
+        from {{ signed(source('raw_carddb', 'price_observations')) }} as changed
         where sign = -1
     ),
 
@@ -41,9 +40,7 @@ with
             on held.card_id = went.card_id and held.observation_id = went.id and held.observed_at = went.observed_at
     ),
 
-    candidates as (
-        select * from came
-        union all
+    stayed as (
         select
             held.observation_id as id,
             held.card_id,
@@ -64,44 +61,41 @@ with
             cast(condition as text) as condition,
             price,
             observed_at
-        from {{ observations }}
+        from {{ history }}
         where
             {{ usable }}
             and exists (select 1 from withdrawn)
             and card_id in (select withdrawn.card_id from withdrawn)
-    )
-{% else %}
-    candidates as (
+    ),
+{% elif is_incremental() %}
+    -- What was the latest price when its month left the warehouse.
+    stayed as (
         select
-            id,
-            card_id,
-            cast(condition as text) as condition,
-            price,
-            observed_at
-        from {{ observations }}
-        where {{ usable }}
-        {% if is_incremental() %}
-            -- What was the latest price when its month left the warehouse.
-            union all
-            select
-                held.observation_id as id,
-                held.card_id,
-                held.condition,
-                held.price,
-                held.observed_at
-            from {{ this }} as held
-            where
-                exists (
-                    select 1 from platform.raw_content as month
-                    where
-                        month.system = 'carddb'
-                        and month.table_name = 'price_observations'
-                        and month.tier <> 'warehouse'
-                        and month.chunk = to_char(held.observed_at at time zone 'UTC', 'YYYY-MM')
-                )
-        {% endif %}
-    )
+            held.observation_id as id,
+            held.card_id,
+            held.condition,
+            held.price,
+            held.observed_at
+        from {{ this }} as held
+        where
+            exists (
+                select 1 from platform.raw_content as month
+                where
+                    month.system = 'carddb'
+                    and month.table_name = 'price_observations'
+                    and month.tier <> 'warehouse'
+                    and month.chunk = to_char(held.observed_at at time zone 'UTC', 'YYYY-MM')
+            )
+    ),
 {% endif %}
+
+candidates as (
+    select * from came
+    {% if is_incremental() %}
+        union all
+        select * from stayed
+    {% endif %}
+)
 
 select distinct on (card_id, condition)
     card_id,

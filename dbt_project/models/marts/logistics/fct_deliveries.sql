@@ -1,10 +1,10 @@
 {{ config(
+    tags=['hourly'],
+    group='logistics',
     materialized='incremental',
     incremental_strategy='replace',
     unique_key='order_id',
     touched={'raw_logistics.orders': 'id', 'intermediate.int_order_ratings': 'order_id'},
-    tags=['hourly'],
-    group='logistics',
 ) }}
 
 with orders as (

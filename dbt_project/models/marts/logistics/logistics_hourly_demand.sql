@@ -1,10 +1,10 @@
 {{ config(
+    tags=['hourly'],
+    group='logistics',
     materialized='incremental',
     incremental_strategy='add',
     period='hour',
     post_hook="delete from {{ this }} where hour < {{ midnight() }} - interval '365 days'",
-    tags=['hourly'],
-    group='logistics',
 ) }}
 
 -- By the clock of India, which is half an hour off UTC's: an hour of UTC would lie across two of its hours.
