@@ -11,8 +11,11 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from pydantic import Field
 
 from assets import keys
+from assets.lineage import ColumnLineages
 from assets.shown import column_schema, owner, personal_columns, shown
 from resources.databases import SourceSnapshots, Warehouse
+from resources.dbt import project_digest, target_path
+from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.postgres.sessions import connect
 from warehouse.state.changes import prune_changes, relation_name
@@ -107,7 +110,16 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
         whole = ["--vars", json.dumps({"whole": True})] if config.whole else []
         command = ["build", "--exclude-resource-type", "unit_test", *whole]
         with connect(destination.dsn(), application="drivetrain models") as connection:
-            yield from shown(dbt.cli(command, context=context).stream(), content["nodes"], connection)
+            built = dbt.cli(command, context=context)
+            kept = target_path(Settings.load()).with_name("lineage.json")
+            lineages = ColumnLineages(content, catalog, kept, project_digest())
+            yield from shown(
+                built.stream(),
+                content["nodes"],
+                connection,
+                lambda node: lineages.of(node, built.target_path, connection),
+            )
+            lineages.keep()
             prune_changes(connection, incremental)
 
     return dbt_build

@@ -8,7 +8,7 @@ What does not belong here: building models (``models``).
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -56,20 +56,26 @@ def column_schema(properties: Mapping[str, Any]) -> dg.TableSchema:
     )
 
 
-def shown(events: Iterable[Any], nodes: Mapping[str, Any], connection: Connection) -> Iterator[Any]:
+def shown(
+    events: Iterable[Any],
+    nodes: Mapping[str, Any],
+    connection: Connection,
+    lineage: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {},
+) -> Iterator[Any]:
     """Pass on what dbt did, with what is to be shown of each model that was refreshed.
 
     Args:
         events: of a dbt invocation.
         nodes: of the manifest.
         connection: a session of the warehouse in autocommit.
+        lineage: further metadata of a model: from which columns its own are made.
     """
     for event in events:
         node = _node(event, nodes)
         if node is None or node["resource_type"] != "model" or node["config"]["materialized"] == "view":
             yield event
         else:
-            yield event.with_metadata({**event.metadata, **refresh_metadata(connection, node)})
+            yield event.with_metadata({**event.metadata, **refresh_metadata(connection, node), **lineage(node)})
 
 
 def refresh_metadata(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import dagster as dg
 import pytest
 
 from assets import keys
+from assets.lineage import ColumnLineages
 from assets.shown import refresh_metadata, shown
-from warehouse.catalog import Catalog
+from warehouse.catalog import Catalog, load_catalog
 from warehouse.postgres.sessions import Connection, Dsn, connect
 from warehouse.state.migrate import migrate
 
@@ -127,3 +128,20 @@ def test_every_declared_plot_is_a_number_over_its_mart(warehouse: Connection, no
         warehouse.execute(f'DELETE FROM marts."{node["alias"]}"'.encode())
         plots = ", ".join(f"({e})::double precision" for e in node["config"]["meta"]["plot"].values())
         assert warehouse.execute(f'SELECT {plots} FROM marts."{node["alias"]}"'.encode()).fetchone(), node["name"]
+
+
+def test_lineage_asks_the_warehouse_for_columns_that_nobody_declared(warehouse: Connection, tmp_path: Path) -> None:
+    compiled = tmp_path / "compiled" / "p" / "m.sql"
+    compiled.parent.mkdir(parents=True)
+    compiled.write_text("with all_of_it as (select * from marts.days) select km * 2 as twice from all_of_it")
+    days = {"schema": "marts", "alias": "days", "columns": {}}
+    manifest = {"nodes": {"model.p.days": days}, "sources": {}}
+    node = {
+        "unique_id": "model.p.m", "name": "m", "package_name": "p", "original_file_path": "m.sql",
+        "columns": {"twice": {}}, "depends_on": {"nodes": ["model.p.days"]},
+    }  # fmt: skip
+    lineages = ColumnLineages(manifest, load_catalog(), tmp_path / "lineage.json", "one")
+    found = lineages.of(node, tmp_path, warehouse)["dagster/column_lineage"]
+    assert [(dep.asset_key, dep.column_name) for dep in found.deps_by_column["twice"]] == [
+        (keys.model("marts", "days"), "km")
+    ]
