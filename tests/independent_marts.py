@@ -16,7 +16,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from independence import Figures, IndependentMart, Row, RowsOf, mean, rounded, seconds
+from independence import Figures, IndependentMart, RowsOf, mean, rounded, seconds
+from independent_rides import RIDE_MARTS
 from independent_shop import SHOP_MARTS
 
 
@@ -99,26 +100,6 @@ def rider_performance_summary(rows_of: RowsOf) -> Figures:
     return figures
 
 
-def user_ride_stats(rows_of: RowsOf) -> Figures:
-    """All users: rides, their distance, their mean speed, the day (UTC) of the latest."""
-    rides: dict[int, list[Row]] = defaultdict(list)
-    for ride in rows_of("rides"):
-        rides[ride["user_id"]].append(ride)
-    figures: Figures = {}
-    for user in rows_of("users"):
-        ridden = rides[user["id"]]
-        speed = mean([Fraction(ride["avg_speed_kmh"]) for ride in ridden if ride["avg_speed_kmh"] is not None])
-        figures[user["id"]] = {
-            "id": user["id"],
-            "username": user["username"],
-            "total_rides": len(ridden),
-            "total_distance": sum((ride["distance_km"] or Decimal(0) for ride in ridden), Decimal(0)),
-            "avg_speed": None if speed is None else rounded(speed, 2),
-            "last_ride_date": max((ride["started_at"].astimezone(dt.UTC).date() for ride in ridden), default=None),
-        }
-    return figures
-
-
 _RIDER_TABLES = {
     "riders": ("id", "name", "city", "status"),
     "orders": ("id", "rider_id", "status"),
@@ -126,14 +107,10 @@ _RIDER_TABLES = {
     "ratings": ("rider_id", "rating"),
     "duty_logs": ("rider_id", "started_at", "ended_at"),
 }
-_RIDE_TABLES = {
-    "users": ("id", "username"),
-    "rides": ("user_id", "started_at", "distance_km", "avg_speed_kmh"),
-}
 
 INDEPENDENT_MARTS: Mapping[str, IndependentMart] = {
     "rider_leaderboard": IndependentMart("logistics", "rider_id", _RIDER_TABLES, rider_leaderboard),
     "rider_performance_summary": IndependentMart("logistics", "rider_id", _RIDER_TABLES, rider_performance_summary),
-    "user_ride_stats": IndependentMart("throttlecove", "id", _RIDE_TABLES, user_ride_stats),
+    "user_ride_stats": RIDE_MARTS["user_ride_stats"],
     **SHOP_MARTS,
 }
