@@ -41,6 +41,7 @@ class RunSummary:
     materialized: list[str] = field(default_factory=list[str])
     checks_passed: int = 0
     checks_failed: list[str] = field(default_factory=list[str])
+    checks_warned: list[str] = field(default_factory=list[str])
     failures: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -207,7 +208,9 @@ def _summary(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
                 if check.passed:
                     summary.checks_passed += 1
                 else:
-                    summary.checks_failed.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
+                    warns = check.severity.value == "WARN"
+                    told = summary.checks_warned if warns else summary.checks_failed
+                    told.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
             case "STEP_FAILURE":
                 failure = event.step_failure_data
                 said = failure.user_failure_data.description if failure.user_failure_data else None

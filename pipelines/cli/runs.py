@@ -125,6 +125,8 @@ def show(summary: RunSummary) -> None:
     checks = f"{counted(summary.checks_passed, 'check')} passed"
     if summary.checks_failed:
         checks += f", [red]{len(summary.checks_failed)} failed[/]"
+    if summary.checks_warned:
+        checks += f", [yellow]{counted(len(summary.checks_warned), 'warning')}[/]"
     written = f", {counted(summary.rows_written, 'row')} written" if summary.job.startswith("ingest") else ""
     console.print(
         f"{summary.job} {verdict}: {counted(len(summary.materialized), 'asset')}{written}, {checks}  "
@@ -132,6 +134,8 @@ def show(summary: RunSummary) -> None:
     )
     for check in summary.checks_failed:
         console.print(f"  [red]check failed[/] {check}", markup=True)
+    for check in summary.checks_warned:
+        console.print(f"  [yellow]check warns[/] {check}", markup=True)
     steps_by_reason: dict[str, list[str]] = {}
     for step, reason in summary.failures.items():
         steps_by_reason.setdefault(reason, []).append(step.replace("raw_", "", 1).replace("__", ".", 1))
