@@ -81,7 +81,17 @@ class ColumnLineages:
             ]
             for column, made in self._known[name].items()
         }
-        return {"dagster/column_lineage": TableColumnLineage(deps_by_column=found_of)} if found_of else {}
+        if not found_of:
+            return {}
+        # Dagster's open-source UI draws no column lineage: there it is read as a table.
+        rows = "\n".join(
+            f"| {column} | {', '.join('.'.join(origin) for origin in made) or 'no column: counted or fixed'} |"
+            for column, made in self._known[name].items()
+        )
+        return {
+            "dagster/column_lineage": TableColumnLineage(deps_by_column=found_of),
+            "columns made from": dg.MetadataValue.md(f"| column | made from |\n|---|---|\n{rows}"),
+        }
 
     def keep(self) -> None:
         """Keep what was found for the next run."""

@@ -63,6 +63,8 @@ def test_what_was_found_is_kept_until_the_project_changes(tmp_path: Path) -> Non
     found = first.of(model, tmp_path / "target", none)["dagster/column_lineage"]  # type: ignore[arg-type]
     (dep,) = found.deps_by_column["who"]
     assert (dep.asset_key, dep.column_name) == (dg.AssetKey(["staging", "riders"]), "name")
+    shown = first.of(model, tmp_path / "target", none)["columns made from"]  # type: ignore[arg-type]
+    assert "| who | staging.riders.name |" in shown.value
     first.keep()
     node(tmp_path, "select id as who from staging.riders")
     for digest, expected in (("one", "name"), ("two", "id")):
