@@ -36,6 +36,8 @@ BASE: Mapping[str, str] = {
     # Modest memory: three servers share the machine with Dagster, dbt and the person at the keyboard.
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
+    # Solid-state storage: what is looked up by key is looked up, however large the table.
+    "random_page_cost": "1.1",
     "jit": "off",
     "autovacuum": "on",
     "wal_level": "logical",
