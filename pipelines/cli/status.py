@@ -14,6 +14,7 @@ from rich.table import Table
 from pipelines.cli.output import console, counted, show_json
 from resources.settings import Settings
 from warehouse.postgres.sessions import Connection, connect, translated
+from warehouse.state.changes import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def _marts(connection: Connection) -> list[MartStatus]:
         published = {row[0].partition(".")[2]: (row[1], row[2], tuple(row[3])) for row in connection.execute(query)}
     marts: list[MartStatus] = []
     for (name,) in names:
+        if name.endswith(SUFFIX):  # a change feed
+            continue
         row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("marts", name))).fetchone()
         marts.append(MartStatus(name, row[0] if row else 0, *published.get(name, (None, None, ()))))
     return marts
@@ -169,6 +172,7 @@ def show_status(found: Status) -> None:
     console.print()
     if found.marts:
         marts = Table("mart", "rows", "as of (UTC)", "verified through", "tiers", box=None, header_style="bold")
+        marts.columns[0].no_wrap = True
         marts.columns[1].justify = "right"
         for mart in found.marts:
             moments = [f"{at:%Y-%m-%d %H:%M}" if at else "not known" for at in (mart.as_of, mart.verified_through)]
