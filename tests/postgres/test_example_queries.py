@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psycopg
@@ -27,3 +28,20 @@ def test_an_analyst_can_run_the_example(modelled: Warehouse, compiled: Path, exa
     with psycopg.connect(modelled.analyst, autocommit=True) as connection:
         rows = connection.execute(query.encode()).fetchall()
     assert rows or example in MAY_BE_EMPTY
+
+
+GUIDE = (PROJECT.parent / "docs" / "analysts.md").read_text(encoding="utf-8")
+IN_GUIDE = re.findall(r"^=> (.*?;)$", GUIDE, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("query", IN_GUIDE, ids=lambda query: query.split("masked.")[-1].split()[0])
+def test_an_analyst_can_run_what_the_guide_shows(modelled: Warehouse, query: str) -> None:
+    with psycopg.connect(modelled.analyst, autocommit=True) as connection:
+        cursor = connection.execute(query.encode())
+    assert cursor.description is not None
+    shown = GUIDE[GUIDE.index(query) + len(query) :].lstrip("\n").split("\n")[0]
+    assert [column.name for column in cursor.description] == [name.strip() for name in shown.split("|")]
+
+
+def test_the_guide_has_examples() -> None:
+    assert len(IN_GUIDE) > 15
