@@ -37,7 +37,7 @@
     {%- set key = arg_dict['unique_key'] -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') -%}
     {%- if reads_changes() %}
-        {%- set gone = key ~ ' in (select touched.key from ' ~ touched_relation() ~ ' as touched)' %}
+        {%- set gone = key ~ ' = any (array(select touched.key from ' ~ touched_relation() ~ ' as touched))' %}
         {%- set feed = feed_of(target) %}
         {%- if feed is not none %}
             {%- set followed_columns = model.columns.keys() | join(', ') %}
