@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from independent_marts import Figures, Row, RowsOf, rounded, seconds
+from independence import Figures, Row, RowsOf, rounded, seconds
 
 INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
 #: How long daily and hourly figures are kept.
