@@ -175,7 +175,7 @@ def show_status(found: Status) -> None:
         marts.columns[0].no_wrap = True
         marts.columns[1].justify = "right"
         for mart in found.marts:
-            moments = [f"{at:%Y-%m-%d %H:%M}" if at else "not known" for at in (mart.as_of, mart.verified_through)]
+            moments = [f"{at:%m-%d %H:%M}" if at else "not known" for at in (mart.as_of, mart.verified_through)]
             marts.add_row(mart.mart, f"{mart.rows:,}", *moments, ", ".join(mart.tiers))
         console.print(marts)
     else:

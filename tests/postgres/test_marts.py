@@ -59,7 +59,15 @@ def built(databases: tuple[dict[str, str], str], tmp_path_factory: pytest.TempPa
         with open_snapshot(Dsn(dsn)) as snapshot:
             for table in sorted(needed):
                 ingest_table(snapshot, Dsn(warehouse), catalog.systems[name], table)
-    run = run_dbt(warehouse, tmp_path_factory.mktemp("dbt"), "build", "--select", *(f"+{mart}" for mart in MARTS))
+    run = run_dbt(
+        warehouse,
+        tmp_path_factory.mktemp("dbt"),
+        "build",
+        "--indirect-selection",
+        "buildable",
+        "--select",
+        *(f"+{mart}" for mart in MARTS),
+    )
     return Built(operational, warehouse, run)
 
 
