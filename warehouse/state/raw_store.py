@@ -298,12 +298,23 @@ class RawTable:
         return relation
 
     def delete_absent(self, staged: sql.Identifier, condition: sql.Composable, parameters: Mapping[str, Any]) -> int:
-        """Delete rows of the whole child that ``condition`` names and whose key is not staged; returns how many."""
+        """Delete rows of the whole child that ``condition`` names and whose key is not staged; returns how many.
+
+        A key that is equal but another image (1.0 and 1.00) is not the same: the row goes, for the staged one to come.
+        """
         held = sql.Identifier(self.schema, self.whole_child)
-        matches = sql.SQL(" AND ").join(
-            sql.SQL("staged.{0} = held.{0}").format(sql.Identifier(name)) for name in self.key
+        absent = sql.SQL(
+            "{condition} AND NOT EXISTS (SELECT FROM {staged} AS staged WHERE {equal}"
+            " AND record_image_eq(ROW({theirs}), ROW({ours})))"
+        ).format(
+            condition=condition,
+            staged=staged,
+            equal=sql.SQL(" AND ").join(
+                sql.SQL("staged.{0} = held.{0}").format(sql.Identifier(name)) for name in self.key
+            ),
+            theirs=sql.SQL(", ").join(sql.Identifier("staged", name) for name in self.key),
+            ours=sql.SQL(", ").join(sql.Identifier("held", name) for name in self.key),
         )
-        absent = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS staged WHERE {})").format(condition, staged, matches)
         self.feed.note_deleted(held, absent, parameters)
         return self.connection.execute(
             sql.SQL("DELETE FROM {} AS held WHERE {}").format(held, absent), parameters
