@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from benchmarks import psql
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Candidate, Prepared, Sample
@@ -38,8 +39,8 @@ SELECT coalesce(sum(total_exec_time), 0) / 1000 FROM pg_stat_statements AS s JOI
  WHERE d.datname = current_database()
 """
 _DIFFERENT = {
-    "rider_leaderboard": "rider_id, total_earnings, completed_orders, avg_rating, earnings_rank, city_rank",
-    "shop_analytics": "shop_id, total_orders, avg_order_value, avg_fulfillment_time, avg_rating",
+    "rider_leaderboard": ("rider_id", "total_earnings", "completed_orders", "avg_rating", "earnings_rank", "city_rank"),
+    "shop_analytics": ("shop_id", "total_orders", "avg_order_value", "avg_fulfillment_time", "avg_rating"),
 }
 
 
@@ -57,8 +58,8 @@ class Warehouse:
         """A warehouse with ``rows`` ledger entries and order items, whose marts (and ``more`` of them) are built."""
         stage.tell(f"making {name}: {rows:,} ledger entries and order items")
         made = cls(stage, stage.new_database(stage.reference), rows, (*MARTS, *more))
-        made.sql("history.sql", rows=rows)
-        made.sql("views.sql")
+        made.script("history.sql", rows=rows)
+        made.script("views.sql")
         with psycopg.connect(made.admin, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         made.dbt()
@@ -73,7 +74,7 @@ class Warehouse:
     def admin(self) -> str:
         return self.stage.servers.server("warehouse").dsn(self.database)
 
-    def sql(self, file: str, **variables: int) -> None:
+    def script(self, file: str, **variables: int) -> None:
         """Run a file of this folder."""
         given = {"riders": RIDERS, "shops": SHOPS, **variables}
         told = [part for name, value in given.items() for part in ("-v", f"{name}={value}")]
@@ -103,7 +104,8 @@ class Warehouse:
                 self.dbt()
             else:
                 for mart in MARTS:
-                    connection.execute(f"REFRESH MATERIALIZED VIEW CONCURRENTLY plain.{mart}".encode())
+                    view = sql.Identifier("plain", mart)
+                    connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW CONCURRENTLY {}").format(view))
             row = connection.execute(_SPENT.encode()).fetchone()
             assert row is not None
             return float(row[0])
@@ -116,10 +118,14 @@ class Warehouse:
         """
         with psycopg.connect(self.admin, autocommit=True) as connection:
             for mart, columns in _DIFFERENT.items():
-                ours, plain = (f"SELECT {columns} FROM {schema}.{mart}" for schema in ("marts", "plain"))
-                row = connection.execute(
-                    f"SELECT count(*) FROM (({ours} EXCEPT {plain}) UNION ALL ({plain} EXCEPT {ours})) AS d".encode()
-                ).fetchone()
+                ours, plain = (
+                    sql.SQL("SELECT {} FROM {}").format(
+                        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(schema, mart)
+                    )
+                    for schema in ("marts", "plain")
+                )
+                different = sql.SQL("SELECT count(*) FROM (({0} EXCEPT {1}) UNION ALL ({1} EXCEPT {0})) AS d")
+                row = connection.execute(different.format(ours, plain)).fetchone()
                 if row is None or row[0]:
                     raise BenchmarkError(f"{mart} differs from the plain view in {row and row[0]} rows")
 
@@ -146,7 +152,7 @@ def prepare(stage: Stage) -> Prepared:
 
 
 def _refresh(warehouse: Warehouse, changed: int, name: str | None) -> Mapping[str, Sample]:
-    warehouse.sql("change.sql", rows=changed, first=next(_NUMBERS) * 1_000_000_000)
+    warehouse.script("change.sql", rows=changed, first=next(_NUMBERS) * 1_000_000_000)
     ours, plain = (Sample(warehouse.spent(work)) for work in ("ours", "plain"))
     warehouse.check()
     if name is None:

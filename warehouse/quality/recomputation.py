@@ -100,13 +100,16 @@ def recompute(
 
 def _refuse_pending(connection: Connection, model: str) -> None:
     for relation, position in connection.execute(_PENDING, (model,)).fetchall():
-        schema, name = split_relation(relation)
-        feed = sql.Identifier(schema, name + SUFFIX)
-        row = connection.execute(
-            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE change > %s)").format(feed), (position,)
-        ).fetchone()
-        if position is None or (row is not None and row[0]):
+        # Without a position there may be no feed to ask: the model has yet to read the relation whole.
+        if position is None or _has_more(connection, relation, position):
             raise Busy(
                 f"{model}: {relation} changed since the model was refreshed",
                 hint="Compare again after the next refresh.",
             )
+
+
+def _has_more(connection: Connection, relation: str, position: int) -> bool:
+    schema, name = split_relation(relation)
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE change > %s)").format(sql.Identifier(schema, name + SUFFIX))
+    row = connection.execute(query, (position,)).fetchone()
+    return row is not None and row[0]
