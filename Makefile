@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A process for each core, each with servers of its own; a file's tests stay together.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs test test-all ui bench check lint install lock clean
@@ -33,10 +35,10 @@ check: $(STAMP) ## Style, types, floors, SQL: seconds, no server
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
 test: check ## All checks and tests (under 15 minutes on 2 cores)
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 test-all: check ## The same, and the slow ones
-	@$(BIN)/pytest -m ""
+	@$(PYTEST) -m ""
 
 bench: $(STAMP) ## Measure, print a table, write benchmarks/results/*.json
 	@$(BIN)/python -m benchmarks
