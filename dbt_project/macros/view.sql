@@ -1,7 +1,8 @@
 {#
   Views are replaced in place. dbt's own materialisation makes a second view, swaps the names and drops the old view with
   CASCADE, and with it every view that another model or the `masked` schema built on it. Here only a view whose columns
-  went away or changed their type is dropped and made anew: PostgreSQL refuses to replace it (42P16).
+  went away or changed their type is dropped and made anew: PostgreSQL refuses to replace it (42P16). One whose query is
+  what it was is left alone: replacing a view waits for whoever reads it.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
@@ -16,12 +17,22 @@
     {% call statement('main') %}
         do $replace_view$
         begin
-            create or replace view {{ target }} as
-            {{ sql }};
-        exception when invalid_table_definition then
-            drop view {{ target }} cascade;
-            create view {{ target }} as
-            {{ sql }};
+            if not platform.view_differs('{{ dotted(target) }}', '{{ local_md5(sql) }}') then
+                return;
+            end if;
+            begin
+                create or replace view {{ target }} as
+                {{ sql }};
+            exception when invalid_table_definition then
+                drop view {{ target }} cascade;
+                create view {{ target }} as
+                {{ sql }};
+            end;
+            insert into platform.model_view (name, query, held)
+            values (
+                '{{ dotted(target) }}', '{{ local_md5(sql) }}', md5(pg_get_viewdef(to_regclass('{{ dotted(target) }}')))
+            )
+            on conflict (name) do update set query = excluded.query, held = excluded.held;
         end
         $replace_view$
     {% endcall %}

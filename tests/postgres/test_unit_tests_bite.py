@@ -89,6 +89,21 @@ def test_a_view_is_replaced_under_its_readers_unless_its_columns_changed(warehou
     assert views == [("undisturbed",)]
 
 
+@pytest.mark.usefixtures("built")
+def test_a_refresh_does_not_wait_for_those_who_read_an_unchanged_view(
+    warehouse: str, artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = ("run", "--select", "staging.logistics", "int_rider_months")
+    assert run_dbt(warehouse, artifacts, *again).code == 0
+    with psycopg.connect(warehouse) as reader:
+        reader.execute("SELECT count(*) FROM staging.stg_logistics__ratings")
+        # What an ANALYZE or autovacuum holds: a comment would wait for it.
+        reader.execute("LOCK TABLE intermediate.int_rider_months IN SHARE UPDATE EXCLUSIVE MODE")
+        monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=2s")
+        run = run_dbt(warehouse, artifacts, *again)
+    assert run.code == 0, run.output
+
+
 def _make_schema(dsn: str, system: str) -> None:
     """An application's tables, without a row."""
     with psycopg.connect(dsn, autocommit=True) as connection:
