@@ -12,6 +12,11 @@ def raw(system: str, table: str) -> dg.AssetKey:
     return dg.AssetKey([f"raw_{system}", table])
 
 
+def is_raw(key: dg.AssetKey) -> bool:
+    """Whether it is an ingested table."""
+    return key.path[0].startswith("raw_")
+
+
 def model(schema: str, name: str) -> dg.AssetKey:
     """A dbt model, under the schema it is built in."""
     return dg.AssetKey([schema, name])

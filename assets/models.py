@@ -42,10 +42,12 @@ class Translator(DagsterDbtTranslator):
         """The spec that dagster-dbt makes, with our key, group and freshness."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         properties = self.get_resource_props(manifest, unique_id)
-        if properties["resource_type"] != "model":
+        if properties["resource_type"] not in ("model", "snapshot"):
             return spec
-        # models/<layer>/<system>/<name>.sql; intermediate models belong to the marts that they serve.
-        layer, system = properties["fqn"][1:3]
+        # models/<layer>/<system>/<name>.sql and snapshots/<system>/<name>.sql; what is between staging and marts belongs
+        # to the marts that it serves.
+        is_model = properties["resource_type"] == "model"
+        layer, system = properties["fqn"][1:3] if is_model else ("snapshots", properties["fqn"][1])
         cadence = next((tag for tag in properties.get("tags", []) if tag in CADENCES), None)
         spec = spec.replace_attributes(
             key=keys.model(properties["schema"], properties["name"]),

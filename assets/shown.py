@@ -1,7 +1,8 @@
 """What the UI shows of models: owner and columns, and of every refresh rows, as of when, and plots.
 
 A mart declares its plots in its YAML: ``meta: {plot: {<name>: <SQL over the mart, one number>}}``. Each is asked after
-every refresh and becomes numeric metadata, which Dagster draws over time.
+every refresh and becomes numeric metadata, which Dagster draws over time. What the mart itself tells over time is drawn
+from it (``charts``).
 
 What does not belong here: building models (``models``).
 """
@@ -15,6 +16,7 @@ import dagster as dg
 import psycopg
 from psycopg import sql
 
+from assets.charts import charts
 from warehouse.catalog import Catalog
 from warehouse.postgres.sessions import Connection
 
@@ -40,19 +42,30 @@ def personal_columns(properties: Mapping[str, Any]) -> dict[str, str]:
 
 
 def column_schema(properties: Mapping[str, Any]) -> dg.TableSchema:
-    """Columns as the model's contract has them, with their descriptions, and tags on personal ones."""
+    """Columns as the model's contract has them, with descriptions and constraints, and tags on personal ones."""
     personal = personal_columns(properties)
     columns: Mapping[str, Any] = properties.get("columns", {})
+    keys = [c["columns"] for c in properties.get("constraints", []) if c["type"] == "primary_key"]
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name,
                 column.get("data_type") or "?",
                 description=column.get("description") or None,
+                constraints=_constraints(column, is_key=[name] in keys),
                 tags={"personal": personal[name]} if name in personal else {},
             )
             for name, column in columns.items()
         ]
+    )
+
+
+def _constraints(column: Mapping[str, Any], *, is_key: bool) -> dg.TableColumnConstraints:
+    declared: list[Mapping[str, Any]] = column.get("constraints", [])
+    return dg.TableColumnConstraints(
+        nullable=not any(constraint["type"] == "not_null" for constraint in declared),
+        unique=is_key,
+        other=[constraint["expression"] for constraint in declared if constraint["type"] == "check"],
     )
 
 
@@ -105,6 +118,7 @@ def refresh_metadata(connection: Connection, node: Mapping[str, Any]) -> dict[st
                 sql.SQL("SELECT {} FROM {}").format(sql.SQL(values), relation)  # type: ignore[arg-type]
             ).fetchone()
             found |= {name: value for name, value in zip(plots, row or (), strict=False) if value is not None}
+        found |= charts(connection, relation, _meta(node).get("chart") or {})
     except psycopg.Error as error:
         log.warning("%s: not all can be shown of it: %s", model, error.diag.message_primary or type(error).__name__)
     return found

@@ -60,6 +60,7 @@ def run_job(
     *,
     tags: dict[str, str],
     keys: Iterable[Any] | None = None,
+    checks: Iterable[Any] | None = None,
     config: dict[str, Any] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> RunSummary:
@@ -69,6 +70,7 @@ def run_job(
         name: the job.
         tags: of the run, e.g. the months.
         keys: asset keys to restrict it to.
+        checks: keys of asset checks; then only these are run.
         config: of the run's ops.
         progress: called with (what ended, how many ended, how many in all) after each step.
     """
@@ -79,6 +81,8 @@ def run_job(
     from pipelines.definitions import defs
 
     job = defs.resolve_job_def(name)
+    if checks:
+        job = job.get_subset(asset_check_selection=set(checks))
     run_id = str(uuid.uuid4())
     log_file = Settings.load().home / "logs" / f"{name}-{run_id[:8]}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +106,23 @@ def run_job(
             run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return _summary(name, result)
+
+
+def rules_behind(name: str, keys: Iterable[Any]) -> set[Any]:
+    """Keys of a job's checks on the raw tables from which assets are made.
+
+    Args:
+        name: the job.
+        keys: the assets.
+    """
+    import dagster as dg
+
+    from assets.keys import is_raw
+    from pipelines.definitions import defs
+
+    behind = dg.AssetSelection.assets(*keys).upstream().resolve(defs.resolve_asset_graph())
+    checks = defs.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
+    return {check for check in checks if check.asset_key in behind and is_raw(check.asset_key)}
 
 
 @contextmanager

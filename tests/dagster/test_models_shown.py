@@ -11,8 +11,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from psycopg import sql
 
 from assets import keys
+from assets.charts import charts, png
 from assets.lineage import ColumnLineages
 from assets.shown import refresh_metadata, shown
 from warehouse.catalog import Catalog, load_catalog
@@ -117,6 +119,43 @@ def test_plots_are_declared_for_what_is_asked_for_and_read_their_own_columns(nod
     said = " ".join(name for plot in plots.values() for name in plot)
     for wanted in ("km ridden", "delivered orders", "riders", "orders by shop"):
         assert wanted in said
+
+
+def test_a_chart_is_a_picture_of_the_newest_points(warehouse: Connection) -> None:
+    chart = {"km by ride": {"by": "rides", "show": "sum(km)", "last": 3}, "nothing": {"by": "rides", "show": "1", "last": 0}}
+    shown = refresh_metadata(warehouse, {**NODE, "config": {"materialized": "table", "meta": {"chart": chart}}})
+    picture = shown["km by ride"].md_str
+    assert picture.startswith("![km by ride](data:image/png;base64,iVBOR") and len(picture) < 40_000
+    assert "nothing" not in shown
+
+
+@pytest.mark.parametrize("values", [[None, None], [None, 1.0, float("nan")], [5.0]])
+def test_a_chart_stands_figures_that_are_not_known(values: list[float | None]) -> None:
+    days = [dt.date(2026, 3, 1) + dt.timedelta(days=day) for day in range(len(values))]
+    assert png("km", list(zip(days, values, strict=True))).startswith(b"\x89PNG")
+
+
+def test_every_declared_chart_can_be_drawn_from_its_mart(warehouse: Connection, nodes: dict[str, Any]) -> None:
+    declared = {n["name"]: n for n in nodes.values() if n["config"]["meta"].get("chart")}
+    assert {"logistics_hourly_demand", "bikenode_daily_activity", "throttlecove_daily_activity"} <= set(declared)
+    for name, node in declared.items():
+        columns = ", ".join(
+            ("now()" if column["data_type"] in ("date", "timestamptz") else "NULL") + f'::{column["data_type"]} AS "{title}"'
+            for title, column in node["columns"].items()
+        )
+        warehouse.execute(f'CREATE TABLE marts."{name}" AS SELECT {columns}'.encode())
+        chart = node["config"]["meta"]["chart"]
+        assert charts(warehouse, sql.Identifier("marts", name), chart).keys() == chart.keys(), name
+
+
+def test_snapshots_lie_with_the_marts_of_their_system(definitions: dg.Definitions, catalog: Catalog) -> None:
+    graph = definitions.resolve_asset_graph()
+    snapshots = [key for key in graph.get_all_asset_keys() if key.path[-1].startswith("snap_")]
+    assert len(snapshots) >= 7
+    for key in snapshots:
+        system = key.path[-1].removeprefix("snap_").split("__")[0]
+        assert graph.get(key).group_name == keys.group(system, "marts"), key
+        assert graph.get(key).owners == [f"team:{catalog.systems[system].owner.replace(' ', '-')}"], key
 
 
 def test_every_declared_plot_is_a_number_over_its_mart(warehouse: Connection, nodes: dict[str, Any]) -> None:

@@ -214,6 +214,20 @@ def test_a_change_at_the_source_arrives(demo: CommandLine, servers_of_demo: Serv
     assert again["rows_written"] == 0
 
 
+def test_a_broken_rule_stops_the_build_of_one_model(demo: CommandLine, servers_of_demo: Servers) -> None:
+    more = "UPDATE raw_logistics.wallet_ledger SET amount = amount + %s WHERE id = (SELECT min(id) FROM raw_logistics.wallet_ledger)"
+    with psycopg.connect(servers_of_demo.warehouse_dsn(), autocommit=True) as warehouse:
+        warehouse.execute(more, [1_000_000])
+        try:
+            stopped = json.loads(demo("build", "rider_leaderboard", "--json", expect=1))
+        finally:
+            warehouse.execute(more, [-1_000_000])
+    assert not stopped["success"] and stopped["materialized"] == []
+    assert any("raw_logistics/wallet_ledger" in failed for failed in stopped["checks_failed"]), stopped
+    built = json.loads(demo("build", "rider_leaderboard", "--json"))
+    assert built["success"] and built["materialized"] == ["marts/rider_leaderboard"]
+
+
 def test_servers_status_gives_addresses_that_work(demo: CommandLine, servers_of_demo: Servers) -> None:
     status: dict[str, dict[str, Any]] = json.loads(demo("servers", "status", "--json"))
     assert set(status["servers"]) == {"operational", "warehouse", "replica"}
