@@ -23,7 +23,9 @@ _SIZE, _DPI = (7.2, 2.2), 80
 Point: TypeAlias = tuple[dt.date | dt.datetime, float]
 
 
-def charts(connection: Connection, relation: sql.Identifier, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def charts(
+    connection: Connection, relation: sql.Identifier, declared: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """The declared charts of a mart as Markdown metadata, by title; one without points is left out.
 
     Args:
@@ -38,10 +40,13 @@ def charts(connection: Connection, relation: sql.Identifier, declared: Mapping[s
     for title, chart in declared.items():
         # The expressions are the project's own.
         query = sql.SQL(
-            "SELECT * FROM (SELECT {by}, ({show})::double precision FROM {relation} GROUP BY 1 ORDER BY 1 DESC LIMIT {last})"
-            " AS newest ORDER BY 1"
+            "SELECT * FROM (SELECT {by}, ({show})::double precision FROM {relation}"
+            " GROUP BY 1 ORDER BY 1 DESC LIMIT {last}) AS newest ORDER BY 1"
         ).format(
-            by=sql.Identifier(chart["by"]), show=sql.SQL(chart["show"]), relation=relation, last=sql.Literal(chart["last"])
+            by=sql.Identifier(chart["by"]),
+            show=sql.SQL(chart["show"]),
+            relation=relation,
+            last=sql.Literal(chart["last"]),
         )
         points = connection.execute(query).fetchall()
         if points:

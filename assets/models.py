@@ -44,7 +44,7 @@ class Translator(DagsterDbtTranslator):
         properties = self.get_resource_props(manifest, unique_id)
         if properties["resource_type"] not in ("model", "snapshot"):
             return spec
-        # models/<layer>/<system>/<name>.sql and snapshots/<system>/<name>.sql; what is between staging and marts belongs
+        # models/<layer>/<system>/<name>.sql, snapshots/<system>/<name>.sql; what lies between staging and marts belongs
         # to the marts that it serves.
         is_model = properties["resource_type"] == "model"
         layer, system = properties["fqn"][1:3] if is_model else ("snapshots", properties["fqn"][1])

@@ -89,7 +89,7 @@ def build(
     settings.warehouse()
     keys = _models(models) if models else None
     with console.status("Building …") as spinner, platform(settings, spinner.update):
-        # Of a part of the models Dagster does not know that they stand on what the rules are about: so rules come first.
+        # Of some of the models Dagster does not know that they stand on what the rules are about: rules come first.
         rules = rules_behind(MODELS, keys) if keys else None
         summary = run_job(MODELS, tags={}, checks=rules) if rules else None
         if summary is None or summary.success:

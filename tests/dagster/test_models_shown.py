@@ -122,7 +122,10 @@ def test_plots_are_declared_for_what_is_asked_for_and_read_their_own_columns(nod
 
 
 def test_a_chart_is_a_picture_of_the_newest_points(warehouse: Connection) -> None:
-    chart = {"km by ride": {"by": "rides", "show": "sum(km)", "last": 3}, "nothing": {"by": "rides", "show": "1", "last": 0}}
+    chart = {
+        "km by ride": {"by": "rides", "show": "sum(km)", "last": 3},
+        "nothing": {"by": "rides", "show": "1", "last": 0},
+    }
     shown = refresh_metadata(warehouse, {**NODE, "config": {"materialized": "table", "meta": {"chart": chart}}})
     picture = shown["km by ride"].md_str
     assert picture.startswith("![km by ride](data:image/png;base64,iVBOR") and len(picture) < 40_000
@@ -140,7 +143,8 @@ def test_every_declared_chart_can_be_drawn_from_its_mart(warehouse: Connection, 
     assert {"logistics_hourly_demand", "bikenode_daily_activity", "throttlecove_daily_activity"} <= set(declared)
     for name, node in declared.items():
         columns = ", ".join(
-            ("now()" if column["data_type"] in ("date", "timestamptz") else "NULL") + f'::{column["data_type"]} AS "{title}"'
+            ("now()" if column["data_type"] in ("date", "timestamptz") else "NULL")
+            + f'::{column["data_type"]} AS "{title}"'
             for title, column in node["columns"].items()
         )
         warehouse.execute(f'CREATE TABLE marts."{name}" AS SELECT {columns}'.encode())

@@ -215,7 +215,10 @@ def test_a_change_at_the_source_arrives(demo: CommandLine, servers_of_demo: Serv
 
 
 def test_a_broken_rule_stops_the_build_of_one_model(demo: CommandLine, servers_of_demo: Servers) -> None:
-    more = "UPDATE raw_logistics.wallet_ledger SET amount = amount + %s WHERE id = (SELECT min(id) FROM raw_logistics.wallet_ledger)"
+    more = (
+        "UPDATE raw_logistics.wallet_ledger SET amount = amount + %s"
+        " WHERE id = (SELECT min(id) FROM raw_logistics.wallet_ledger)"
+    )
     with psycopg.connect(servers_of_demo.warehouse_dsn(), autocommit=True) as warehouse:
         warehouse.execute(more, [1_000_000])
         try:
