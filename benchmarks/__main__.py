@@ -15,7 +15,7 @@ from benchmarks import full_load, nothing_new, start_to_work
 from benchmarks.marts import dashboards, refresh
 from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, check_rounds, summarise, take_turns
 from benchmarks.peers import install
-from benchmarks.report import SUMMARY, Circumstances, save, show, summary
+from benchmarks.report import SUMMARIES, Circumstances, save, show, summary
 from benchmarks.stage import stage
 from warehouse.errors import DrivetrainError
 
@@ -38,7 +38,8 @@ def measure(
         bool, typer.Option("--peers", help="Measure dlt and sling too, installed into an environment for this run.")
     ] = False,
     write_summary: Annotated[
-        bool, typer.Option("--summary", help=f"Write {SUMMARY.name} too; asks for {FEWEST_ROUNDS} rounds at least.")
+        bool,
+        typer.Option("--summary", help=f"Write {SUMMARIES.name}/*.md too; asks for {FEWEST_ROUNDS} rounds at least."),
     ] = False,
 ) -> None:
     """Measure the platform against limits and peers, on servers of its own that leave nothing behind."""
@@ -49,14 +50,13 @@ def measure(
     check_rounds(rounds, summary=write_summary)
     if unknown := [name for name in names or [] if name not in BENCHMARKS]:
         raise BenchmarkError(f"No benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}.")
-    if write_summary and names and set(names) != set(BENCHMARKS):
-        raise BenchmarkError("A summary is of all benchmarks: leave the names out.")
     circumstances = Circumstances.now(_command(names or [], scale, rounds, peers, write_summary))
     results = _measure([BENCHMARKS[name] for name in names or BENCHMARKS], scale, rounds, peers, circumstances)
     show(console, results, circumstances)
     if write_summary:
-        SUMMARY.write_text(summary(results, circumstances))
-        console.print(f"wrote {SUMMARY}")
+        for benchmark, result in results:
+            (SUMMARIES / f"{benchmark.name}.md").write_text(summary(benchmark, result, circumstances))
+        console.print(f"wrote {len(results)} pages into {SUMMARIES}")
 
 
 def _measure(

@@ -1,4 +1,4 @@
-"""Show results: one table on the screen, one JSON file per benchmark, and the summary that is committed."""
+"""Show results: one table on the screen, and per benchmark a JSON file and the page that is committed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.model import Benchmark, Result
 
 RESULTS = Path(__file__).parent / "results"
-SUMMARY = Path(__file__).parent / "SUMMARY.md"
+SUMMARIES = Path(__file__).parent / "summaries"
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def save(result: Result, circumstances: Circumstances, folder: Path = RESULTS) -
     return file
 
 
-def summary(results: Sequence[tuple[Benchmark, Result]], circumstances: Circumstances) -> str:
-    """The text of ``SUMMARY.md``."""
+def summary(benchmark: Benchmark, result: Result, circumstances: Circumstances) -> str:
+    """The text of a benchmark's page in ``summaries``."""
     busy = (
         f"**The machine was shared with other work** (load average {circumstances.load:.1f} on {os.cpu_count()} cores"
         " before the benchmarks began): seconds are longer than they would be on an idle machine, and only the ratios,"
@@ -122,26 +122,31 @@ def summary(results: Sequence[tuple[Benchmark, Result]], circumstances: Circumst
         else "The machine had no other work when the benchmarks began."
     )
     lines = [
-        "# Benchmarks",
+        f"# {benchmark.name}",
+        "",
+        f"Ours: {benchmark.ours}.",
+        f"Limit: {benchmark.limit}.",
+        "",
+        "| what | median | lowest to highest | ratio | peak MB |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for place, (name, _) in enumerate(_lines(benchmark, result)):
+        cells = " | ".join(_numbers(result, name))
+        lines.append(f"| {'**ours**' if place == 0 else name} | {cells} |")
+    lines += [
+        "",
+        *(f"- {note}" for note in result.notes),
         "",
         "Written by the command below; do not edit. Medians in seconds; ratio = limit / time, 1 is the limit reached.",
         "",
         f"- Machine: {circumstances.machine}",
-        f"- Date: {circumstances.date}; {_rounds(results)}",
+        f"- Date: {circumstances.date}; {_rounds([(benchmark, result)])}",
         f"- Measure again: `{circumstances.command}`",
         "- Servers: the embedded ones with default settings, `fsync` on, the replica read as the source",
         "",
         busy,
-        "",
     ]
-    for benchmark, result in results:
-        lines += [f"## {benchmark.name}", "", f"Ours: {benchmark.ours}.", f"Limit: {benchmark.limit}.", ""]
-        lines += ["| what | median | lowest to highest | ratio | peak MB |", "|---|---:|---:|---:|---:|"]
-        for place, (name, _) in enumerate(_lines(benchmark, result)):
-            cells = " | ".join(_numbers(result, name))
-            lines.append(f"| {'**ours**' if place == 0 else name} | {cells} |")
-        lines += ["", *(f"- {note}" for note in result.notes), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _lines(benchmark: Benchmark, result: Result) -> list[tuple[str, str]]:
@@ -157,11 +162,15 @@ def _numbers(result: Result, name: str) -> tuple[str, str, str, str]:
     median = statistics.median(values)
     memory = result.memory_mb.get(name)
     return (
-        f"{median:.2f}",
-        f"{min(values):.2f} to {max(values):.2f}",
+        _seconds(median),
+        f"{_seconds(min(values))} to {_seconds(max(values))}",
         f"{result.limit / median:.2f}",
         "" if memory is None else f"{memory:.0f}",
     )
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def _rounds(results: Sequence[tuple[Benchmark, Result]]) -> str:

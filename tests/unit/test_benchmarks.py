@@ -101,7 +101,7 @@ def test_the_json_has_what_was_agreed(tmp_path: Path) -> None:
 
 def test_a_summary_states_the_circumstances() -> None:
     benchmark = BENCHMARKS["full_load"]
-    busy, idle = (summary([(benchmark, result())], circumstances) for circumstances in (BUSY, IDLE))
+    busy, idle = (summary(benchmark, result(), circumstances) for circumstances in (BUSY, IDLE))
     assert "shared with other work** (load average 3.0" in busy
     assert "shared with other work" not in idle
     assert "`python -m benchmarks --summary`" in idle
