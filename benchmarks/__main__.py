@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import full_load, nothing_new, start_to_work
-from benchmarks.marts import dashboards, refresh
+from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, check_rounds, summarise, take_turns
 from benchmarks.peers import install
 from benchmarks.report import SUMMARIES, Circumstances, save, show, summary
@@ -20,7 +20,8 @@ from benchmarks.stage import stage
 from warehouse.errors import DrivetrainError
 
 BENCHMARKS = {
-    module.BENCHMARK.name: module.BENCHMARK for module in (full_load, nothing_new, start_to_work, refresh, dashboards)
+    module.BENCHMARK.name: module.BENCHMARK
+    for module in (full_load, nothing_new, start_to_work, refresh, dashboards, hourly)
 }
 
 console = Console(highlight=False)

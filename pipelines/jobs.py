@@ -10,7 +10,7 @@ from warehouse.catalog import Catalog
 
 #: Cron (UTC) and months looked at before the current one; None is all history. The minutes keep the schedules out of
 #: each other's way and of the 02:00 backup. The daily run proves every month again, so that a row of any age is found.
-_CADENCES: dict[str, tuple[str, int | None]] = {
+CADENCES: dict[str, tuple[str, int | None]] = {
     "hourly": ("5 * * * *", 1),
     "six_hourly": ("25 */6 * * *", 1),
     "daily": ("45 3 * * *", None),
@@ -43,7 +43,7 @@ def refresh_jobs(catalog: Catalog, nightly: dg.AssetSelection) -> list[dg.Schedu
 
     The daily one covers every raw table, every model and the checks ``nightly``, which cost a look at all rows.
     """
-    return [_refresh(catalog, cadence, cron, back, nightly) for cadence, (cron, back) in _CADENCES.items()]
+    return [_refresh(catalog, cadence, cron, back, nightly) for cadence, (cron, back) in CADENCES.items()]
 
 
 def ingest_jobs(catalog: Catalog, before_models: dg.AssetSelection) -> list[Any]:

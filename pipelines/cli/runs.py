@@ -97,6 +97,33 @@ def build(
     _finish(summary, json)
 
 
+def refresh(
+    cadence: Annotated[str, typer.Argument(help="Which: `hourly`, `six_hourly` or `daily`.")],
+    at: Annotated[
+        dt.datetime | None, typer.Option(help="As on this day (UTC); today if left out.", formats=["%Y-%m-%d"])
+    ] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Do now what the schedule of that name does: ingest what its models are made from, and refresh these.
+
+    Examples: `drivetrain refresh hourly`, `drivetrain refresh daily`
+    """
+    from pipelines.jobs import CADENCES, month_tags, recent_months
+
+    if cadence not in CADENCES:
+        raise ConfigurationError(f"no schedule {cadence!r}", hint=f"There are: {', '.join(CADENCES)}")
+    settings = Settings.load()
+    settings.warehouse()
+    catalog = settings.catalog()
+    for system in catalog.systems:
+        settings.primary(system)
+    day = (at or dt.datetime.now(dt.UTC)).date()
+    months = recent_months(catalog, day, CADENCES[cadence][1])
+    with console.status("Refreshing …") as spinner, platform(settings, spinner.update):
+        summary = run_job(cadence, tags=month_tags(*months))
+    _finish(summary, json)
+
+
 def _models(names: list[str]) -> list[Any]:
     """Asset keys of models by their names."""
     from assets.keys import is_raw

@@ -53,7 +53,7 @@ def test_an_alert_is_mailed(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DRIVETRAIN_SMTP_HOST", f"127.0.0.1:{mailbox.server_address[1]}")
     assert Alerts().send("daily failed", "raw_shop/orders: the source has no table") == ["email"]
     ((recipients, text),) = mailbox.mails
-    assert recipients == ["rcpt TO:<team@example.org>"]
+    assert [line.lower() for line in recipients] == ["rcpt to:<team@example.org>"]  # the case depends on Python
     assert "Subject: [Drivetrain] daily failed" in text
     assert "the source has no table" in text
 

@@ -24,7 +24,8 @@ from independent_marts import INDEPENDENT_MARTS
 from mart_runs import expected_rows, mart_rows
 from psycopg import sql
 
-from demo.servers import Servers
+from demo.generate import change
+from demo.servers import SYSTEMS, Servers
 from warehouse.catalog import load_catalog
 from warehouse.errors import DemoError
 
@@ -229,6 +230,19 @@ def test_a_broken_rule_stops_the_build_of_one_model(demo: CommandLine, servers_o
     assert any("raw_logistics/wallet_ledger" in failed for failed in stopped["checks_failed"]), stopped
     built = json.loads(demo("build", "rider_leaderboard", "--json"))
     assert built["success"] and built["materialized"] == ["marts/rider_leaderboard"]
+
+
+def test_the_hourly_refresh_follows_a_day_of_use(demo: CommandLine, servers_of_demo: Servers) -> None:
+    """New riders and shops too: tests of marts that are refreshed less often are none of its business."""
+    for system in SYSTEMS:
+        change(servers_of_demo.system_admin_dsn(system), system, seed=9, round=7)
+    servers_of_demo.wait_for_replica(30)
+    summary = json.loads(demo("refresh", "hourly", "--json"))
+    assert summary["success"] and summary["rows_written"] > 0, summary
+    built = {name.removeprefix("marts/") for name in summary["materialized"] if name.startswith("marts/")}
+    assert {"rider_leaderboard", "shop_analytics"} <= built and "rider_performance_summary" not in built
+    daily = json.loads(demo("refresh", "daily", "--json"))
+    assert daily["success"], daily
 
 
 def test_servers_status_gives_addresses_that_work(demo: CommandLine, servers_of_demo: Servers) -> None:

@@ -63,8 +63,6 @@ def built(databases: tuple[dict[str, str], str], tmp_path_factory: pytest.TempPa
         warehouse,
         tmp_path_factory.mktemp("dbt"),
         "build",
-        "--indirect-selection",
-        "buildable",
         "--select",
         *(f"+{mart}" for mart in MARTS),
     )

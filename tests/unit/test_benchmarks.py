@@ -110,7 +110,14 @@ def test_a_summary_states_the_circumstances() -> None:
 
 
 def test_the_benchmarks_are_named_as_asked() -> None:
-    assert list(BENCHMARKS) == ["full_load", "nothing_new", "start_to_work", "mart_refresh", "dashboards"]
+    assert list(BENCHMARKS) == [
+        "full_load",
+        "nothing_new",
+        "start_to_work",
+        "mart_refresh",
+        "dashboards",
+        "hourly_refresh",
+    ]
 
 
 def test_samples_of_successive_work_add_up() -> None:

@@ -28,7 +28,7 @@ def drivetrain(home: Path, *arguments: str, **settings: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     "command",
     [(), ("demo",), ("servers",), ("servers", "up"), ("catalog",), ("catalog", "check"), ("catalog", "draft"),
-     ("catalog", "show"), ("ingest",), ("build",), ("status",), ("ui",)],
+     ("catalog", "show"), ("ingest",), ("build",), ("refresh",), ("status",), ("ui",)],
 )  # fmt: skip
 def test_every_command_explains_itself(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = drivetrain(tmp_path, *command, "--help")
@@ -43,6 +43,8 @@ def test_every_command_explains_itself(tmp_path: Path, command: tuple[str, ...])
         (("demo", "--scale", "much"), {}, 2, "--scale"),
         (("ingest", "nowhere"), {}, 2, "no system 'nowhere'"),
         (("ingest", "shop.nothing"), {}, 2, "no table 'nothing'"),
+        (("refresh", "weekly"), {}, 2, "There are: hourly, six_hourly, daily"),
+        (("refresh", "hourly", "--at", "soon"), {}, 2, "--at"),
         (("status",), {}, 2, "DRIVETRAIN_WAREHOUSE_DSN is not set"),
         (("ingest", "shop"), {}, 2, "DRIVETRAIN_SHOP_DSN is not set"),
         (("catalog", "check"), {"DRIVETRAIN_CATALOG": "/nowhere"}, 2, "DRIVETRAIN_CATALOG"),
