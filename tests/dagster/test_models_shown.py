@@ -43,7 +43,10 @@ def warehouse(new_database: Callable[[str], str]) -> Any:
     with connect(Dsn(new_database("warehouse"), "WAREHOUSE")) as connection:
         migrate(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS marts")
-        connection.execute("CREATE TABLE marts.days AS SELECT 1.5 AS km, i AS rides FROM generate_series(1, 4) AS i")
+        connection.execute(
+            "CREATE TABLE marts.days AS SELECT 1.5 AS km, i AS rides, current_date - i AS day"
+            " FROM generate_series(1, 4) AS i"
+        )
         yield connection
 
 
@@ -123,8 +126,8 @@ def test_plots_are_declared_for_what_is_asked_for_and_read_their_own_columns(nod
 
 def test_a_chart_is_a_picture_of_the_newest_points(warehouse: Connection) -> None:
     chart = {
-        "km by ride": {"by": "rides", "show": "sum(km)", "last": 3},
-        "nothing": {"by": "rides", "show": "1", "last": 0},
+        "km by ride": {"by": "day", "show": "sum(km)", "last": 3},
+        "nothing": {"by": "day", "show": "1", "last": 0},
     }
     shown = refresh_metadata(warehouse, {**NODE, "config": {"materialized": "table", "meta": {"chart": chart}}})
     picture = shown["km by ride"].md_str
