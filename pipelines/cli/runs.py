@@ -1,4 +1,4 @@
-"""``drivetrain ingest`` and ``drivetrain build``: the same runs that schedules start, from the command line."""
+"""``drivetrain ingest``, ``build`` and ``refresh``: the same runs that schedules start, from the command line."""
 
 from __future__ import annotations
 
@@ -170,6 +170,8 @@ def show(summary: RunSummary) -> None:
         console.print(f"  [red]check failed[/] {check}", markup=True)
     for check in summary.checks_warned:
         console.print(f"  [yellow]check warns[/] {check}", markup=True)
+    if summary.checks_warned or summary.checks_failed:
+        console.print("  [dim]What each is about and what to do: its asset in the UI, docs/runbooks/broken-rule.md[/]")
     steps_by_reason: dict[str, list[str]] = {}
     for step, reason in summary.failures.items():
         steps_by_reason.setdefault(reason, []).append(step.replace("raw_", "", 1).replace("__", ".", 1))

@@ -5,6 +5,7 @@ What belongs here: that metric and mart say the same. What does not: whether the
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import socket
 from collections.abc import Sequence
@@ -47,11 +48,30 @@ PAIRS: list[tuple[str, list[str], list[str], dict[str, str]]] = [
         },
     ),
     ("user_ride_stats", ["id"], ["motorcyclist"], {"total_rides": "rides", "total_distance": "ride_distance"}),
+    (
+        "bikenode_ride_stats",
+        ["user_id"],
+        ["cyclist"],
+        {
+            "total_rides": "cycling_rides",
+            "total_distance_km": "cycling_distance",
+            "total_elevation_gain_m": "cycling_elevation_gain",
+            "total_moving_hours": "cycling_moving_hours",
+            "avg_speed_kmh": "avg_cycling_speed",
+        },
+    ),
+    (
+        "card_price_months",
+        ["card_id", "condition", "month"],
+        ["card", "card_price_month__condition", "metric_time__month"],
+        {"observations": "card_price_observations", "avg_price": "avg_card_price"},
+    ),
 ]
 #: What ratios are made of, and what is counted beside a mart's rows below.
 BESIDE = {
     "rider_ratings_counted", "rider_stars_given", "valued_shop_orders", "shop_order_value", "timed_shop_orders",
     "fulfillment_seconds", "active_riders", "active_motorcyclists",
+    "timed_cycling_distance", "timed_cycling_hours", "active_cyclists", "card_prices_summed",
 }  # fmt: skip
 
 
@@ -64,7 +84,12 @@ def rows(connection: psycopg.Connection[Any], query: str, keys: Sequence[str]) -
     assert cursor.description is not None
     names = [column.name for column in cursor.description]
     found = (dict(zip(names, row, strict=True)) for row in cursor)
-    return {tuple(str(row[key]) for key in keys): row for row in found}
+    return {tuple(_told(row[key]) for key in keys): row for row in found}
+
+
+def _told(value: Any) -> str:
+    """A metric's month is a moment, a mart's a day."""
+    return str(value.date() if isinstance(value, dt.datetime) else value)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 {{ config(group='metrics') }}
 
 with months as (
-    {% for sums in ('int_rider_months', 'int_shop_months', 'int_throttlecove_rider_months') %}
+    {% for sums in (
+        'int_rider_months', 'int_shop_months', 'int_throttlecove_rider_months', 'int_bikenode_rider_months',
+        'int_card_price_months'
+    ) %}
         select month from {{ ref(sums) }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
