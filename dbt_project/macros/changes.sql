@@ -87,6 +87,7 @@
     {%- if execute and followed() -%}
         {%- set by_change = reads_changes() -%}
         {%- do refuse_to_forget() -%}
+        {{ hold_constraints() }}
         {{ publish(contract_digest()) }}
         select pg_advisory_xact_lock(platform.feed_lock('{{ dotted(this) }}'));
         {%- for name in followed() %}
@@ -100,6 +101,37 @@
                 {{ 'union' if not loop.last }}
             {% endfor %};
             analyze {{ this.identifier }}__touched;
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+{#
+  A contract that changed comes to hold of a table that is refreshed by changes, its old rows included: its NOT NULL and
+  CHECK constraints are put in place of those that it had. Rows that break one fail the refresh, which changes nothing.
+#}
+{% macro hold_constraints() %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if existing is not none and existing.is_table and not should_full_refresh() and contract_differs() -%}
+        {%- set held = run_query(
+            "select quote_ident(conname) from pg_constraint where contype = 'c' and conrelid = to_regclass('"
+            ~ dotted(this) ~ "')"
+        ).columns[0].values() -%}
+        {%- set changes = [] -%}
+        {%- for name in held -%}{%- do changes.append('drop constraint ' ~ name) -%}{%- endfor -%}
+        {%- for column in model.columns.values() -%}
+            {%- set types = column.constraints | map(attribute='type') | list -%}
+            {%- if column.name in adapter.get_columns_in_relation(existing) | map(attribute='name') -%}
+                {%- set verb = 'set' if 'not_null' in types or column.name in primary_key() else 'drop' -%}
+                {%- do changes.append('alter column ' ~ adapter.quote(column.name) ~ ' ' ~ verb ~ ' not null') -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- for constraint in model.constraints + (model.columns.values() | map(attribute='constraints') | sum(start=[])) -%}
+            {%- if constraint.type == 'check' -%}
+                {%- do changes.append('add check (' ~ constraint.expression ~ ')') -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if changes %}
+        alter table {{ this }} {{ changes | join(', ') }};
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}

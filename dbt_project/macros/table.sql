@@ -16,12 +16,8 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {%- set published = run_query(
-        "select contract from platform.published where model = '" ~ dotted(this) ~ "'"
-    ) -%}
     {%- set in_place = (
-        keys and existing is not none and existing.is_table and not should_full_refresh()
-        and published.rows | length == 1 and published.rows[0][0] == contract
+        keys and existing is not none and existing.is_table and not should_full_refresh() and not contract_differs()
     ) -%}
     {% do run_query(publish(contract)) %}
 
@@ -86,6 +82,14 @@
         {%- do parts.append([column.name, column.data_type, column.description, column.constraints | string] | string) -%}
     {%- endfor -%}
     {{ return(local_md5(parts | join('|'))) }}
+{% endmacro %}
+
+{# Whether the table as it is was made under another contract, or none that is known. #}
+{% macro contract_differs() %}
+    {%- set published = run_query(
+        "select contract from platform.published where model = '" ~ dotted(this) ~ "'"
+    ) -%}
+    {{ return(published.rows | length == 0 or published.rows[0][0] != contract_digest()) }}
 {% endmacro %}
 
 {# As of when, and from which tiers, a refresh is: to be run before anything is read. #}

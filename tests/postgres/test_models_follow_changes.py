@@ -296,6 +296,38 @@ def test_rows_that_break_a_constraint_are_not_published(models: Models) -> None:
     assert models.run().code == 0
 
 
+def test_a_contract_that_changed_holds_of_a_model_refreshed_by_changes(models: Models) -> None:
+    bench, (key, columns) = models.bench, CONTRACTS["sums"]
+
+    def constraints() -> list[str]:
+        found = bench.warehouse(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+            f" WHERE conrelid = '{bench.name}.sums'::regclass AND contype <> 'p' ORDER BY 1"
+        )
+        return [definition for (definition,) in found]
+
+    plain = constraints()
+    models.contract("sums", key, columns, check="amount > 1000000000000")
+    before = models.rows("sums")
+    refused = models.run("run", "--select", "sums")
+    assert refused.code != 0 and "is violated by some row" in refused.output
+    assert (models.rows("sums"), constraints()) == (before, plain)
+    models.contract("sums", key, columns, check="amount > -1000000")
+    for _ in range(2):
+        assert models.run("run", "--select", "sums").code == 0
+        assert constraints() == ["CHECK ((amount > ('-1000000'::integer)::numeric))", *plain]
+    bench.source("INSERT INTO facts VALUES (601, '2024-02-11+00', 1, -5000000)")
+    models.ingest()
+    assert "violates check constraint" in models.run("run", "--select", "sums").output
+    models.contract("sums", key, columns)
+    assert models.run("run", "--select", "sums").code == 0
+    assert constraints() == plain
+    assert models.compared("sums").agrees
+    bench.source("DELETE FROM facts WHERE id = 601")
+    models.ingest()
+    assert models.run().code == 0
+
+
 def test_every_model_says_as_of_when_it_is(models: Models) -> None:
     bench = models.bench
     models.ingest()
