@@ -1,4 +1,7 @@
-"""Fixtures of several modules that need the whole warehouse."""
+"""Fixtures that several modules of this folder share: the whole warehouse, and small systems to begin with.
+
+What does not belong here: servers and databases (``tests/conftest.py``), and tables of one module only.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from analysts import Warehouse, modelled_warehouse
+from ingesting import PARTITIONED, Bench
 
 from demo.servers import Servers
 
@@ -16,3 +20,21 @@ def modelled(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with modelled_warehouse(servers, tmp_path_factory.mktemp("dbt")) as warehouse:
         assert warehouse.built.code == 0, warehouse.built.output
         yield warehouse
+
+
+@pytest.fixture
+def facts(bench: Bench) -> Bench:
+    """A table of three months, by mode partition."""
+    bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
+    bench.monthly("facts", partition={"range": "at", "name": "{table}_y{year}m{month}"})
+    return bench
+
+
+@pytest.fixture
+def items(bench: Bench) -> Bench:
+    """A table of 3,000 rows with a moment of change, by mode incremental."""
+    bench.source("CREATE TABLE items (id int PRIMARY KEY, v text, updated_at timestamptz)")
+    bench.source("INSERT INTO items SELECT i, 'v' || i, '2024-01-01+00'::timestamptz + i * interval '1 minute'"
+                 " FROM generate_series(1, 3000) i")  # fmt: skip
+    bench.incremental("items")
+    return bench
