@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from analysts import Warehouse, modelled_warehouse
 from ingesting import PARTITIONED, Bench
+from small_system import SCHEMA
 
 from demo.servers import Servers
 
@@ -38,3 +40,11 @@ def items(bench: Bench) -> Bench:
                  " FROM generate_series(1, 3000) i")  # fmt: skip
     bench.incremental("items")
     return bench
+
+
+@pytest.fixture
+def small(empty_database: str) -> Iterator[psycopg.Connection]:
+    """The database of ``small_system``, as superuser."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(SCHEMA)
+        yield connection
