@@ -1,16 +1,19 @@
-"""Fixtures that several modules of this folder share: the whole warehouse, and small systems to begin with.
+"""Fixtures that several modules of this folder share: the whole warehouse, small systems, databases to fill.
 
-What does not belong here: servers and databases (``tests/conftest.py``), and tables of one module only.
+What does not belong here: what other folders need, too (``tests/conftest.py``), and tables of one module only.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from analysts import Warehouse, modelled_warehouse
 from ingesting import PARTITIONED, Bench
+from psycopg import conninfo, sql
+from ride_databases import MakeDatabase
 from small_system import SCHEMA
 
 from demo.servers import Servers
@@ -48,3 +51,22 @@ def small(empty_database: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(SCHEMA)
         yield connection
+
+
+@pytest.fixture(scope="module")
+def make_database(servers: Servers) -> Iterator[MakeDatabase]:
+    """Makes databases that live as long as the tests of one file."""
+    admin = servers.server("operational").dsn("postgres")
+    names: list[str] = []
+
+    def make() -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        names.append(name)
+        return conninfo.make_conninfo(admin, dbname=name)
+
+    yield make
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
