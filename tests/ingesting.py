@@ -32,6 +32,16 @@ _NUMBERS = itertools.count(1)
 #: Not the code's own: what both sides print must not depend on where it is printed.
 _SETTINGS = "SET timezone = 'Asia/Kolkata'; SET intervalstyle = 'iso_8601'; SET datestyle = 'SQL, DMY'"
 
+#: A table ``facts`` of 360 rows in three monthly partitions, for a type of ``time`` and the ``zone`` of the bounds.
+PARTITIONED = """
+CREATE TABLE facts (id bigint, at {time} NOT NULL, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE facts_y2024m01 PARTITION OF facts FOR VALUES FROM ('2024-01-01{zone}') TO ('2024-02-01{zone}');
+CREATE TABLE facts_y2024m02 PARTITION OF facts FOR VALUES FROM ('2024-02-01{zone}') TO ('2024-03-01{zone}');
+CREATE TABLE facts_y2024m03 PARTITION OF facts FOR VALUES FROM ('2024-03-01{zone}') TO ('2024-04-01{zone}');
+INSERT INTO facts SELECT i, '2024-01-01{zone}'::{time} + i * interval '6 hours', 'v' || i
+    FROM generate_series(0, 359) i;
+"""
+
 
 @dataclass(frozen=True)
 class Databases:
@@ -241,6 +251,11 @@ def bench_on(pair: Databases) -> Generator[Bench]:
 def with_parameters(dsn: Dsn, **parameters: Any) -> Dsn:
     """The same connection string with some parts replaced."""
     return Dsn(conninfo.make_conninfo(dsn.text, **parameters), dsn.label)
+
+
+def month(text: str) -> dt.date:
+    """First day of a month such as 2024-01."""
+    return dt.date.fromisoformat(f"{text}-01")
 
 
 def reasons(result: TableResult) -> Mapping[str, str]:

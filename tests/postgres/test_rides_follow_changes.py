@@ -17,7 +17,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from independent_rides import GPS_TABLES, RIDE_MARTS, Sample, gps_tracks, track, unlike
+from independent_rides import RIDE_MARTS
+from independent_tracks import GPS_TABLES, Sample, gps_tracks, track, unlike
 from mart_runs import DbtRun, expected_rows, fresh_database, mart_rows, plain_rows, run_dbt
 from test_demo_bikenode_real import independent_reading
 
