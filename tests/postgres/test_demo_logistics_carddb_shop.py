@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import conninfo, sql
 
 from demo.generate import change, fill
-from demo.servers import Servers
 from warehouse.catalog import load_catalog
 from warehouse.catalog.model import HashPartition, RangePartition
 
@@ -26,25 +23,6 @@ MIDNIGHT = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
 SCALE = 0.01
 
 MakeDatabase = Callable[[], str]
-
-
-@pytest.fixture(scope="module")
-def make_database(servers: Servers) -> Iterator[MakeDatabase]:
-    """Makes databases that live as long as this file's tests."""
-    admin = servers.server("operational").dsn("postgres")
-    names: list[str] = []
-
-    def make() -> str:
-        name = f"test_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        names.append(name)
-        return conninfo.make_conninfo(admin, dbname=name)
-
-    yield make
-    with psycopg.connect(admin, autocommit=True) as connection:
-        for name in names:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="module")
