@@ -6,15 +6,18 @@ from typing import Literal
 
 import dagster as dg
 
+#: Schemas and key prefixes of ingested tables begin so.
+RAW = "raw_"
+
 
 def raw(system: str, table: str) -> dg.AssetKey:
     """An ingested table; equals the key that dagster-dbt gives to the dbt source of the same name."""
-    return dg.AssetKey([f"raw_{system}", table])
+    return dg.AssetKey([f"{RAW}{system}", table])
 
 
 def is_raw(key: dg.AssetKey) -> bool:
     """Whether it is an ingested table."""
-    return key.path[0].startswith("raw_")
+    return key.path[0].startswith(RAW)
 
 
 def model(schema: str, name: str) -> dg.AssetKey:

@@ -1,6 +1,7 @@
 """The documentation site of the dbt project, as one file that needs no server.
 
-dbt's site does not show what is personal: the tag is put before the description of each such column.
+dbt's site knows nothing of the masked views: the descriptions of these, which say how each personal column is masked,
+take the place of the models' own.
 """
 
 from __future__ import annotations
@@ -11,21 +12,31 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, connection_environment, folder_environment
 from resources.settings import Settings
 from warehouse.errors import DrivetrainError
+from warehouse.postgres.sessions import Dsn, connect, translated
+
+#: Comments on the columns of schema `masked`.
+_MASKED = """
+SELECT c.relname, a.attname, col_description(c.oid, a.attnum)
+  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+ WHERE c.relnamespace = to_regnamespace('masked') AND a.attnum > 0
+"""
 
 
-def write_docs(settings: Settings) -> Path:
-    """Read the warehouse's catalogue, write the site, and say where it is.
+def write_docs(settings: Settings) -> tuple[Path, Path]:
+    """Read the warehouse's catalogue and write the site.
+
+    Returns:
+        The site, and the folder of the example queries as plain SQL.
 
     Raises:
         DrivetrainError: dbt could not make it.
     """
     target = settings.home / "dbt" / "docs"
-    environment = {**connection_environment(settings.warehouse()), **folder_environment(settings)}
+    warehouse = settings.warehouse()
+    environment = {**connection_environment(warehouse), **folder_environment(settings)}
     done = subprocess.run(
         [str(DBT_EXECUTABLE), "--quiet", "--no-use-colors", "docs", "generate"],
         env={**os.environ, **environment, "DBT_TARGET_PATH": str(target)},
@@ -36,7 +47,7 @@ def write_docs(settings: Settings) -> Path:
     )
     if done.returncode != 0:
         raise DrivetrainError(f"dbt cannot write its documentation:\n{(done.stdout + done.stderr).strip()[-4000:]}")
-    manifest = tagged(json.loads((target / "manifest.json").read_text()))
+    manifest = tagged(json.loads((target / "manifest.json").read_text()), masked_comments(warehouse))
     page = (target / "index.html").read_text(encoding="utf-8")
     for place, content in (("MANIFEST", manifest), ("CATALOG", json.loads((target / "catalog.json").read_text()))):
         marker = f'"{place}.JSON INLINE DATA"'
@@ -46,16 +57,22 @@ def write_docs(settings: Settings) -> Path:
         page = page.replace(marker, json.dumps(content).replace("</", "<\\/"))
     site = target / "drivetrain.html"
     site.write_text(page, encoding="utf-8")
-    return site
+    return site, target / "compiled" / "drivetrain" / "analyses"
 
 
-def tagged(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest with personal columns said to be so, and how they are masked."""
-    masks: dict[str, str] = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]["masks"]
+def masked_comments(warehouse: Dsn) -> dict[tuple[str, str], str]:
+    """What analysts are told of each column of each view of schema ``masked``, by view and column."""
+    with connect(warehouse, read_only=True) as connection, translated("warehouse"):
+        return {(view, column): comment for view, column, comment in connection.execute(_MASKED) if comment}
+
+
+def tagged(manifest: dict[str, Any], comments: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """The manifest with columns described as analysts read it, and personal ones tagged."""
     for node in manifest["nodes"].values():
-        for column in node.get("columns", {}).values():
+        for name, column in node.get("columns", {}).items():
             kind = column.get("config", {}).get("meta", {}).get("personal")
+            column["description"] = comments.get((node["name"], name)) or column["description"]
             if kind:
-                column["description"] = f"[PII: {kind}; analysts see: {masks[kind]}] {column['description']}"
+                column["description"] = f"[PII: {kind}] {column['description']}"
                 column["tags"] = [*column.get("tags", []), "pii"]
     return manifest

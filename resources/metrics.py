@@ -5,28 +5,50 @@ What belongs here: from names of metrics and dimensions to one SELECT. What does
 
 from __future__ import annotations
 
-import json
+import difflib
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from warehouse.errors import ConfigurationError
 
 
-def metric_names(manifest: Path) -> list[str]:
-    """Every metric that is defined, in order.
+@dataclass(frozen=True)
+class Metric:
+    """One metric as it is defined.
+
+    Attributes:
+        description: what it is, with its unit.
+        by: dimensions and entities that it can be computed by, without longer periods and other names of its month.
+    """
+
+    name: str
+    description: str
+    by: tuple[str, ...]
+
+
+def metrics(manifest: Path) -> list[Metric]:
+    """Every metric that is defined, by name.
 
     Args:
         manifest: dbt's ``manifest.json``; ``semantic_manifest.json`` is beside it.
     """
-    content = json.loads(manifest.with_name("semantic_manifest.json").read_text())
-    return sorted(metric["name"] for metric in content["metrics"])
+    engine = _engine(manifest)
+    return [
+        Metric(
+            found.name,
+            (found.description or "").strip(),
+            tuple(by for by in _groups(engine, found.name, coarser=False) if not by.endswith("__in_month")),
+        )
+        for found in sorted(engine.list_metrics(include_dimensions=False), key=lambda metric: metric.name)
+    ]
 
 
 def metric_sql(
     manifest: Path,
-    metrics: Sequence[str],
+    names: Sequence[str],
     by: Sequence[str] = (),
     where: Sequence[str] = (),
     order: Sequence[str] = (),
@@ -34,39 +56,70 @@ def metric_sql(
     """The SELECT that computes metrics from the models that they are defined on.
 
     Args:
-        manifest: as in ``metric_names``.
-        metrics: their names.
+        manifest: as in ``metrics``.
+        names: of the metrics.
         by: dimensions and entities, like ``rider``, ``rider__city`` or ``metric_time__month``.
         where: conditions in MetricFlow's notation, like ``{{ Dimension('rider__city') }} = 'Mumbai'``.
-        order: names out of ``metrics`` and ``by``; a minus before one turns it round.
+        order: names out of ``names`` and ``by``; a minus before one turns it round.
 
     Raises:
         ConfigurationError: there is no such metric, or it does not have the dimension.
     """
+    engine = _engine(manifest)
+    known = [metric.name for metric in engine.list_metrics(include_dimensions=False)]
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"no metric {name!r}", hint=f"{_near(name, known)}`drivetrain metric` lists them all."
+            )
+    for name in names:
+        groups = _groups(engine, name, coarser=True)
+        for wanted in by:
+            if wanted not in groups:
+                raise ConfigurationError(
+                    f"{name} cannot be computed by {wanted!r}",
+                    hint=f"{_near(wanted, groups)}It has: {', '.join(sorted(groups))}",
+                )
+    from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
+    from metricflow_semantics.errors.error_classes import InformativeUserError
+
+    try:
+        explained = engine.explain(
+            MetricFlowQueryRequest.create(
+                metric_names=list(names),
+                group_by_names=list(by) or None,
+                where_constraints=list(where) or None,
+                order_by_names=list(order) or None,
+            )
+        )
+    except InformativeUserError as error:
+        raise ConfigurationError(
+            str(error).strip(), hint="Conditions are written like {{ Dimension('rider__city') }} = 'Mumbai'."
+        ) from error
+    return explained.sql_statement.without_descriptions.sql
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known)
+    return f"Near it: {', '.join(near)}. " if near else ""
+
+
+def _groups(engine: Any, metric: str, *, coarser: bool) -> list[str]:
+    found = engine.list_group_bys([metric], include_derived_time_granularities=coarser)
+    return sorted(getattr(group, "dunder_name", None) or group.name for group in found)
+
+
+def _engine(manifest: Path) -> Any:
+    """MetricFlow on what dbt parsed. Its imports take a second, so they wait until somebody asks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # third parties' own, at import
-        from metricflow.engine.metricflow_engine import MetricFlowEngine, MetricFlowQueryRequest
-        from metricflow_semantics.errors.error_classes import InformativeUserError
+        from metricflow.engine.metricflow_engine import MetricFlowEngine
         from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
         from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
         text = manifest.with_name("semantic_manifest.json").read_text()
         lookup = SemanticManifestLookup(parse_manifest_from_dbt_generated_manifest(manifest_json_string=text))
-        engine = MetricFlowEngine(semantic_manifest_lookup=lookup, sql_client=_writer())
-        try:
-            explained = engine.explain(
-                MetricFlowQueryRequest.create(
-                    metric_names=list(metrics),
-                    group_by_names=list(by) or None,
-                    where_constraints=list(where) or None,
-                    order_by_names=list(order) or None,
-                )
-            )
-        except InformativeUserError as error:
-            raise ConfigurationError(
-                str(error).strip(), hint=f"There are {', '.join(metric_names(manifest))}: docs/analysts.md."
-            ) from error
-    return explained.sql_statement.without_descriptions.sql
+        return MetricFlowEngine(semantic_manifest_lookup=lookup, sql_client=_writer())
 
 
 def _writer() -> Any:

@@ -118,9 +118,10 @@
         ).columns[0].values() -%}
         {%- set changes = [] -%}
         {%- for name in held -%}{%- do changes.append('drop constraint ' ~ name) -%}{%- endfor -%}
+        {%- set there = adapter.get_columns_in_relation(existing) | map(attribute='name') | list -%}
         {%- for column in model.columns.values() -%}
             {%- set types = column.constraints | map(attribute='type') | list -%}
-            {%- if column.name in adapter.get_columns_in_relation(existing) | map(attribute='name') -%}
+            {%- if column.name in there -%}
                 {%- set verb = 'set' if 'not_null' in types or column.name in primary_key() else 'drop' -%}
                 {%- do changes.append('alter column ' ~ adapter.quote(column.name) ~ ' ' ~ verb ~ ' not null') -%}
             {%- endif -%}

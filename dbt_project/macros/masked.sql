@@ -27,9 +27,9 @@
         {%- set comments -%}
             comment on view masked.{{ adapter.quote(name) }} is {{ literal(model.description) }};
             {%- for column in model.columns.values() %}
-                {%- set mask = var('masks').get(personal.get(column.name)) %}
+                {%- set mask = mask_of(personal[column.name], types.get(column.name)) if column.name in personal %}
                 comment on column masked.{{ adapter.quote(name) }}.{{ adapter.quote(column.name) }} is {{ literal(
-                    column.description
+                    (column.description | trim)
                     ~ (' [masked: ' ~ personal[column.name] ~ ', ' ~ mask ~ ']' if mask else '')
                     ~ (' [NULL where ' ~ small[column.name] ~ ' < ' ~ var('fewest_persons') ~ ']' if column.name in small else '')
                 ) }};
@@ -37,7 +37,7 @@
         {%- endset -%}
         do $masked_view$
         begin
-            if platform.masked_differs('{{ dotted(this) }}', '{{ name }}', '{{ local_md5(definition ~ comments) }}') then
+            if platform.view_differs('masked.{{ name }}', '{{ local_md5(definition ~ comments) }}') then
                 begin
                     {{ definition }};
                 exception when invalid_table_definition then
@@ -48,9 +48,7 @@
                 if exists (select from pg_roles where rolname = 'analyst') then
                     grant select on masked.{{ adapter.quote(name) }} to analyst;
                 end if;
-                insert into platform.masked_view (name, definition)
-                values ('{{ name }}', '{{ local_md5(definition ~ comments) }}')
-                on conflict (name) do update set definition = excluded.definition;
+                {{ view_recorded('masked.' ~ name, local_md5(definition ~ comments)) }}
             end if;
         end
         $masked_view$
@@ -69,7 +67,9 @@
             gone text;
         begin
             for gone in
-                delete from platform.masked_view as v where v.name not in ('{{ names | join("', '") }}') returning v.name
+                delete from platform.model_view as v
+                where starts_with(v.name, 'masked.') and v.name not in ('masked.{{ names | join("', 'masked.") }}')
+                returning split_part(v.name, '.', 2)
             loop
                 execute format('drop view if exists masked.%I', gone);
             end loop;
@@ -129,26 +129,39 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# A value of a personal column behind the mask of its kind. A type that the mask does not know gives NULL. #}
-{% macro mask(value, kind, type) -%}
+{# The mask of a kind (vars `masks`) for values of a type: `nothing` where the mask does not know the type. #}
+{% macro mask_of(kind, type) -%}
     {%- set mask = var('masks')[kind] -%}
-    {%- set text = type.startswith('text') or type.startswith('character varying') -%}
-    {%- set number = type in ('smallint', 'integer', 'bigint', 'double precision', 'real') or type.startswith('numeric') -%}
+    {%- set whole = type in ('smallint', 'integer', 'bigint') -%}
+    {%- set known = {
+        'pseudonym of the person': true,
+        'pseudonym within the system': true,
+        'pseudonym': type.startswith('text') or type.startswith('character varying') or type in ('uuid', 'bytea'),
+        'about 1 km': whole or type in ('double precision', 'real') or type.startswith('numeric'),
+        'year or decade': whole or type == 'date',
+        'network': type == 'inet',
+    } -%}
+    {{ return(mask if known.get(mask) else 'nothing') }}
+{%- endmacro %}
+
+{# A value of a personal column behind the mask of its kind. #}
+{% macro mask(value, kind, type) -%}
+    {%- set mask = mask_of(kind, type) -%}
     {%- if mask == 'pseudonym of the person' -%}
         {{ pseudonym(model.config.meta['system'] ~ '.person', value) }}
     {%- elif mask == 'pseudonym within the system' -%}
         {{ pseudonym(model.config.meta['system'] ~ '.' ~ kind, value) }}
-    {%- elif mask == 'pseudonym' and (text or type in ('uuid', 'bytea')) -%}
+    {%- elif mask == 'pseudonym' -%}
         {%- if kind == 'email' -%}{{ pseudonym(kind, 'lower(btrim(' ~ value ~ '))') }}
         {%- elif kind == 'phone' -%}{{ pseudonym(kind, "regexp_replace(" ~ value ~ ", '[^0-9]', '', 'g')") }}
         {%- else -%}{{ pseudonym(kind, value) }}{%- endif -%}
-    {%- elif mask == 'about 1 km' and number -%}
+    {%- elif mask == 'about 1 km' -%}
         cast(trunc(cast({{ value }} as numeric), 2) as {{ type }})
     {%- elif mask == 'year or decade' and type == 'date' -%}
         cast(date_trunc('year', {{ value }}) as date)
-    {%- elif mask == 'year or decade' and type in ('smallint', 'integer', 'bigint') -%}
+    {%- elif mask == 'year or decade' -%}
         cast({{ value }} / 10 * 10 as {{ type }})
-    {%- elif mask == 'network' and type == 'inet' -%}
+    {%- elif mask == 'network' -%}
         cast(network(set_masklen({{ value }}, case family({{ value }}) when 4 then 24 else 48 end)) as inet)
     {%- else -%}
         cast(null as {{ type }})
@@ -163,4 +176,4 @@
     )
 {%- endmacro %}
 
-{% macro literal(text) -%}'{{ text | replace("'", "''") }}'{%- endmacro %}
+{% macro literal(text) -%}'{{ text | trim | replace("'", "''") }}'{%- endmacro %}

@@ -28,11 +28,7 @@
                 create view {{ target }} as
                 {{ sql }};
             end;
-            insert into platform.model_view (name, query, held)
-            values (
-                '{{ dotted(target) }}', '{{ local_md5(sql) }}', md5(pg_get_viewdef(to_regclass('{{ dotted(target) }}')))
-            )
-            on conflict (name) do update set query = excluded.query, held = excluded.held;
+            {{ view_recorded(dotted(target), local_md5(sql)) }}
         end
         $replace_view$
     {% endcall %}
@@ -45,3 +41,10 @@
 
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
+
+{# The statement, within the DO block that made a view (schema.name), that remembers the digest of its query. #}
+{% macro view_recorded(name, query) -%}
+    insert into platform.model_view (name, query, held)
+    values ('{{ name }}', '{{ query }}', md5(pg_get_viewdef(to_regclass('{{ name }}'))))
+    on conflict (name) do update set query = excluded.query, held = excluded.held;
+{%- endmacro %}

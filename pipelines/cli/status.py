@@ -175,7 +175,7 @@ def show_status(found: Status) -> None:
         marts.columns[0].no_wrap = True
         marts.columns[1].justify = "right"
         for mart in found.marts:
-            moments = [f"{at:%m-%d %H:%M}" if at else "not known" for at in (mart.as_of, mart.verified_through)]
+            moments = [_moment(at, now) if at else "not known" for at in (mart.as_of, mart.verified_through)]
             marts.add_row(mart.mart, f"{mart.rows:,}", *moments, ", ".join(mart.tiers))
         console.print(marts)
     else:
@@ -187,6 +187,11 @@ def show_status(found: Status) -> None:
 def _shortened(names: list[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _moment(at: dt.datetime, now: dt.datetime) -> str:
+    """Without its year if that is the present one: the table is wide as it is."""
+    return f"{at:%m-%d %H:%M}" if at.year == now.year else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _age(age: dt.timedelta) -> str:

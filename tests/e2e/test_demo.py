@@ -254,6 +254,12 @@ def test_servers_status_gives_addresses_that_work(demo: CommandLine, servers_of_
     assert "password" not in demo("servers", "status").lower() or "--json" in demo("servers", "status")
 
 
+def test_psql_is_an_analyst_s(demo: CommandLine, servers_of_demo: Servers) -> None:
+    told = demo("servers", "psql", "-At", "-c", "SELECT current_user, count(*) > 0 FROM rider_leaderboard")
+    assert told.strip() == "analyst|t"
+    demo("servers", "psql", "-c", "SELECT FROM marts.rider_leaderboard", expect=1)
+
+
 def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) -> None:
     process = demo.start("ui", "--port", "0")
     address = ""

@@ -234,7 +234,7 @@ def test_an_unchanged_view_is_left_alone_and_one_dropped_with_its_table_is_back(
 
 def test_a_view_without_a_model_goes(modelled: Warehouse, platform: psycopg.Connection[Any]) -> None:
     platform.execute("CREATE VIEW masked.of_a_former_mart AS SELECT 1 AS one")
-    platform.execute("INSERT INTO platform.masked_view VALUES ('of_a_former_mart', 'x')")
+    platform.execute("INSERT INTO platform.model_view VALUES ('masked.of_a_former_mart', 'x', 'y')")
     run = modelled.dbt("run", "--select", "rider_leaderboard")
     assert run.code == 0, run.output
     assert "of_a_former_mart" not in columns(platform, "masked")

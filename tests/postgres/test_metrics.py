@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from analysts import Warehouse
 
-from resources.metrics import metric_names, metric_sql
+from resources.metrics import metric_sql, metrics
 from warehouse.errors import ConfigurationError
 
 Rows = dict[tuple[str, ...], dict[str, Any]]
@@ -100,11 +100,11 @@ def test_metric_and_mart_agree(
 ) -> None:
     with psycopg.connect(modelled.platform) as connection:
         marts = rows(connection, f"SELECT * FROM marts.{mart}", key)
-        metrics = rows(connection, metric_sql(manifest(modelled), list(same.values()), by), by)
+        computed = rows(connection, metric_sql(manifest(modelled), list(same.values()), by), by)
     compared = 0
     for which, row in marts.items():
         for column, metric in same.items():
-            value = metrics.get(which, {}).get(metric)
+            value = computed.get(which, {}).get(metric)
             shown = Decimal(row[column] or 0)
             exact = Decimal(str(value or 0))
             # A mart rounds to the decimals that it shows; a metric does not.
@@ -118,7 +118,7 @@ def test_metric_and_mart_agree(
 
 def test_every_metric_is_compared(modelled: Warehouse) -> None:
     compared = {metric for *_, same in PAIRS for metric in same.values()}
-    assert compared | BESIDE == set(metric_names(manifest(modelled)))
+    assert compared | BESIDE == {metric.name for metric in metrics(manifest(modelled))}
 
 
 def test_a_person_active_in_two_months_counts_once(modelled: Warehouse) -> None:
@@ -155,6 +155,19 @@ def test_writing_sql_opens_no_connection(modelled: Warehouse, monkeypatch: pytes
     assert "'Pune'" in query
 
 
+def test_every_metric_says_what_it_is_and_what_by(modelled: Warehouse) -> None:
+    for metric in metrics(manifest(modelled)):
+        assert metric.description.endswith(".") and "metric_time__month" in metric.by, metric
+
+
 def test_an_unknown_metric_is_refused_in_words(modelled: Warehouse) -> None:
     with pytest.raises(ConfigurationError, match="happiness"):
         metric_sql(manifest(modelled), ["happiness"])
+
+
+def test_a_dimension_that_a_metric_does_not_have_is_refused_with_those_it_has(modelled: Warehouse) -> None:
+    with pytest.raises(ConfigurationError, match="completed_orders cannot be computed by 'rider__cty'") as refused:
+        metric_sql(manifest(modelled), ["completed_orders", "total_earnings"], ["metric_time__year", "rider__cty"])
+    assert refused.value.hint is not None
+    assert "Near it: rider__city" in refused.value.hint and "metric_time__quarter" in refused.value.hint
+    assert "\n" not in refused.value.hint
