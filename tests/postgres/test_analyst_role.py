@@ -201,7 +201,7 @@ def test_an_analyst_can_read_everything_in_masked_with_its_descriptions(
     for name, node in modelled.models().items():
         analyst.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(sql.Identifier("masked", name)))
         comment = analyst.execute("SELECT obj_description(%s::regclass)", [f"masked.{name}"]).fetchone()
-        assert comment == (node["description"],)
+        assert comment == (node["description"].strip(),)
     comments = analyst.execute(
         "SELECT col_description('masked.rider_leaderboard'::regclass, attnum) FROM pg_attribute"
         " WHERE attrelid = 'masked.rider_leaderboard'::regclass AND attname IN ('rider_id', 'name') ORDER BY attname"
