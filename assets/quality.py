@@ -67,7 +67,7 @@ def _checks_of(system: System) -> dg.AssetChecksDefinition:
             yield from _schemas(settings, system, chosen[SCHEMA])
             yield from _usual(destination.dsn(), system, chosen[VOLUME], chosen[FRESHNESS])
             first = _first_month(context.run.tags)
-            yield from _expected(destination.dsn(), settings.home, system, chosen[EXPECTATIONS], first)
+            yield from _expected(destination.dsn(), settings.folder("data_docs"), system, chosen[EXPECTATIONS], first)
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
 
@@ -83,11 +83,11 @@ def _first_month(tags: Any) -> dt.date | None:
 
 
 def _expected(
-    warehouse: Dsn, home: Path, system: System, tables: list[str], first: dt.date | None
+    warehouse: Dsn, folder: Path, system: System, tables: list[str], first: dt.date | None
 ) -> Iterator[dg.AssetCheckResult]:
     if not tables:
         return
-    documents = DataDocs(home / "data_docs")
+    documents = DataDocs(folder)
     with checking(warehouse) as suites:
         for name in tables:
             window = window_of(system.tables[name], first, system.history_starts)

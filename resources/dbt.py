@@ -18,13 +18,13 @@ from warehouse.postgres.sessions import Dsn
 
 DBT_PROJECT = PROJECT / "dbt_project"
 
-#: The dbt of this environment, whether or not it is on the PATH.
-DBT_EXECUTABLE = Path(sys.executable).with_name("dbt")
+#: The dbt of this environment, whether or not it is on the PATH (``resources.dbt_command``).
+DBT_EXECUTABLE = Path(sys.executable).with_name("drivetrain-dbt")
 
 
 def target_path(settings: Settings) -> Path:
     """Where dbt writes its artifacts."""
-    return settings.home / "dbt" / "target"
+    return settings.folder("dbt") / "target"
 
 
 def connection_environment(dsn: Dsn) -> dict[str, str]:
@@ -46,7 +46,7 @@ def folder_environment(settings: Settings) -> dict[str, str]:
         "DBT_PROJECT_DIR": str(DBT_PROJECT),
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
         "DBT_TARGET_PATH": str(target_path(settings)),
-        "DBT_LOG_PATH": str(settings.home / "dbt" / "logs"),
+        "DBT_LOG_PATH": str(settings.folder("dbt") / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 

@@ -34,7 +34,7 @@ def write_docs(settings: Settings) -> tuple[Path, Path]:
     Raises:
         DrivetrainError: dbt could not make it.
     """
-    target = settings.home / "dbt" / "docs"
+    target = settings.folder("dbt") / "docs"
     warehouse = settings.warehouse()
     environment = {**connection_environment(warehouse), **folder_environment(settings)}
     done = subprocess.run(

@@ -40,7 +40,7 @@ run_monitoring:
 
 def home_directory(settings: Settings) -> Path:
     """Dagster's folder."""
-    return settings.home / "dagster"
+    return settings.folder("dagster")
 
 
 def instance_environment(settings: Settings) -> dict[str, str]:
@@ -52,7 +52,6 @@ def instance_environment(settings: Settings) -> dict[str, str]:
     from resources.dbt import dbt_environment
 
     folder = home_directory(settings)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "dagster.yaml").write_text(_CONFIGURATION)
     return {
         "DAGSTER_HOME": str(folder),

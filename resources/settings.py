@@ -63,6 +63,17 @@ class Settings:
         given = self.get("HOME")
         return Path(given).expanduser().absolute() if given else PROJECT / ".drivetrain"
 
+    def folder(self, name: str) -> Path:
+        """A folder of the home directory that its owner alone can enter: what programs write concerns nobody else.
+
+        The home itself is open to the account of the embedded servers.
+        """
+        folder = self.home / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+        return folder
+
     @property
     def real_data(self) -> Path | None:
         """The real data set's folder: as set, or ``../shared/real`` beside the project where it exists."""

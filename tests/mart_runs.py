@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
 from demo.servers import Servers
+from resources.dbt import DBT_EXECUTABLE
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 
@@ -65,7 +65,7 @@ def run_dbt(dsn: str, artifacts: Path, *arguments: str, project: Path = PROJECT)
         "DRIVETRAIN_DBT_DATABASE": str(parts["dbname"]),
     }
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments],
+        [str(DBT_EXECUTABLE), "--no-use-colors", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

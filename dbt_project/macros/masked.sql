@@ -30,7 +30,7 @@
                 {%- set mask = mask_of(personal[column.name], types.get(column.name)) if column.name in personal %}
                 comment on column masked.{{ adapter.quote(name) }}.{{ adapter.quote(column.name) }} is {{ literal(
                     (column.description | trim)
-                    ~ (' [masked: ' ~ personal[column.name] ~ ', ' ~ mask ~ ']' if mask else '')
+                    ~ (' [masked: ' ~ personal[column.name] ~ ', ' ~ (mask if mask != 'nothing' else 'always NULL') ~ ']' if mask else '')
                     ~ (' [NULL where ' ~ small[column.name] ~ ' < ' ~ var('fewest_persons') ~ ']' if column.name in small else '')
                 ) }};
             {%- endfor %}

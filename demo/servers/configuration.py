@@ -32,6 +32,9 @@ BASE: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u@%d ",
+    # A refused row, and the statement that brought it, stay out of the log.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "shared_preload_libraries": "pg_stat_statements",
     # Modest memory: three servers share the machine with Dagster, dbt and the person at the keyboard.
     "shared_buffers": "256MB",

@@ -84,8 +84,7 @@ def run_job(
     if checks:
         job = job.get_subset(asset_check_selection=set(checks))
     run_id = str(uuid.uuid4())
-    log_file = Settings.load().home / "logs" / f"{name}-{run_id[:8]}.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
+    log_file = Settings.load().folder("logs") / f"{name}-{run_id[:8]}.log"
     with (
         dg.DagsterInstance.get() as instance,
         log_file.open("w") as log,

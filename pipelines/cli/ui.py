@@ -42,8 +42,7 @@ def ui(
             "--host", _HOST, "--port", str(chosen), "--log-level", "warning",
         ]  # fmt: skip
         # A session of its own: Ctrl-C reaches this process alone, which then stops Dagster before the servers.
-        log = settings.home / "logs" / "dagster.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = settings.folder("logs") / "dagster.log"
         with log.open("a") as sink:
             process = subprocess.Popen(
                 command,

@@ -97,13 +97,6 @@ def test_exposures_name_marts_that_there_are() -> None:
     assert named <= {file.stem for file in MARTS}
 
 
-#: Places that are nobody's: a restaurant, and a meeting place that is announced.
-PUBLIC_PLACES = {
-    ("logistics", "orders", "pickup_lat"), ("logistics", "orders", "pickup_lon"),
-    ("throttlecove", "events", "lat"), ("throttlecove", "events", "lon"),
-}  # fmt: skip
-
-
 def test_a_position_beside_a_person_is_personal() -> None:
     exact = {
         (name, table, column)
@@ -113,4 +106,4 @@ def test_a_position_beside_a_person_is_personal() -> None:
         for column, declared in policy.columns.items()
         if column.split("_")[-1] in ("lat", "lon") and declared.personal is None
     }
-    assert exact == PUBLIC_PLACES
+    assert exact == set[tuple[str, str, str]]()

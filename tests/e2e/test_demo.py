@@ -232,6 +232,33 @@ def test_a_broken_rule_stops_the_build_of_one_model(demo: CommandLine, servers_o
     assert built["success"] and built["materialized"] == ["marts/rider_leaderboard"]
 
 
+def test_a_refused_row_is_told_of_and_not_shown(demo: CommandLine, servers_of_demo: Servers) -> None:
+    with psycopg.connect(servers_of_demo.warehouse_dsn(), autocommit=True) as warehouse:
+        found = warehouse.execute(
+            "SELECT id, name, city FROM raw_logistics.riders WHERE status = 'active' ORDER BY id LIMIT 1"
+        ).fetchone()
+        assert found is not None
+        rider, name, city = found
+        warehouse.execute("UPDATE raw_logistics.riders SET city = NULL WHERE id = %s", [rider])
+        try:
+            told = demo("build", "rider_leaderboard", expect=1)
+        finally:
+            warehouse.execute("UPDATE raw_logistics.riders SET city = %s WHERE id = %s", [city, rider])
+    assert 'null value in column "city"' in told
+    assert name not in told
+    written = [
+        file for file in demo.home.rglob("*") if file.is_file() and "data" not in file.relative_to(demo.home).parts
+    ]
+    assert len(written) > 20
+    assert [str(file) for file in written if name.encode() in file.read_bytes()] == []
+    demo("build", "rider_leaderboard")
+
+
+@pytest.mark.parametrize("folder", ["logs", "dbt", "dagster", "data_docs"])
+def test_what_programs_write_is_nobody_else_s(demo: CommandLine, folder: str) -> None:
+    assert (demo.home / folder).stat().st_mode & 0o777 == 0o700
+
+
 def test_the_hourly_refresh_follows_a_day_of_use(demo: CommandLine, servers_of_demo: Servers) -> None:
     """New riders and shops too: tests of marts that are refreshed less often are none of its business."""
     for system in SYSTEMS:

@@ -207,7 +207,7 @@ def test_an_analyst_can_read_everything_in_masked_with_its_descriptions(
         " WHERE attrelid = 'masked.rider_leaderboard'::regclass AND attname IN ('rider_id', 'name') ORDER BY attname"
     ).fetchall()
     assert [comment.split("[")[-1] for (comment,) in comments] == [
-        "masked: name, nothing]",
+        "masked: name, always NULL]",
         "masked: person_id, pseudonym of the person]",
     ]
 

@@ -23,7 +23,8 @@ from warehouse.catalog.types import normalise_type
 #: Kinds of personal data. Masking, erasure and portability decide by kind, never by column name.
 PersonalKind = Literal[
     "name", "username", "email", "phone", "address", "location", "ip", "government_id", "vehicle_id", "bank_account",
-    "birth_date", "health", "credential", "device", "photo", "free_text", "profile", "person_id", "unreviewed",
+    "birth_date", "health", "credential", "device", "photo", "free_text", "profile", "person_id", "reference",
+    "unreviewed",
 ]  # fmt: skip
 Law = Literal["gdpr", "ccpa", "dpdp"]
 

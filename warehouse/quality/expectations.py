@@ -90,7 +90,7 @@ class Suite:
     """All that is expected of one table, and of which of its rows.
 
     Attributes:
-        shown: key columns by which a row that fails is shown: none that would tell of a person more than who.
+        shown: key columns by which a row that fails is shown; none that is personal, a person's id included.
         casts: columns that are compared as text, because their type is an enum of the source.
     """
 
@@ -132,7 +132,7 @@ def suite(system: System, name: str, window: Window = WHOLE) -> Suite:
         for expectation in _of_column(column, rule)
         if window == WHOLE or expectation.kind not in ACROSS_ROWS
     )
-    shown = tuple(column for column in table.key if table.columns[column].personal in (None, "person_id"))
+    shown = tuple(column for column in table.key if table.columns[column].personal is None)
     casts = tuple(e.column for e in planned if e.kind in ("among", "matches"))
     return Suite(system.system, name, system.raw_schema, window, shown, planned, casts)
 
