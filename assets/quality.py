@@ -126,7 +126,12 @@ def _verdict(verdict: Verdict, page: Path) -> dg.AssetCheckResult:
 def _said(verdict: Verdict) -> str:
     if not verdict.broken:
         return f"{len(verdict.outcomes)} rules hold of {verdict.rows:,} rows"
-    broken = "; ".join(f"{outcome.failed:,} rows break: {outcome.expectation.rule}" for outcome in verdict.broken)
+    # What stopped the models first: there may be warnings of far more rows.
+    broken = "; ".join(
+        f"{outcome.failed:,} rows break: {outcome.expectation.rule}"
+        + (" (warning)" if outcome.expectation.severity == "warn" else "")
+        for outcome in sorted(verdict.broken, key=lambda outcome: outcome.expectation.severity == "warn")
+    )
     return f"{verdict.suite.name}: {broken}"
 
 

@@ -97,8 +97,8 @@ def _refresh(
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Refreshes what is due {cadence.replace('_', '-')}: current month"
-        + (f" and {back} before." if back is not None else ", and proves all history."),
+        description=f"Refreshes what is due {cadence.replace('_', '-')}: "
+        + (f"the current month and {back} before." if back is not None else "all months, proven against the sources."),
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         moment = context.scheduled_execution_time.astimezone(dt.UTC)

@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 something is wrong with the data or a run, 2 wrong command or setting, "
-    "3 a server is away or refuses.",
+    "3 a server is away or refuses, 130 interrupted.",
 )
 app.command("demo")(demo.demo)
 app.add_typer(servers.app, name="servers")
@@ -63,7 +63,8 @@ def main() -> None:
         show_error(error)
         sys.exit(exit_code(error))
     except (KeyboardInterrupt, SystemExit) as end:
-        if not interrupted or getattr(end, "code", 1) in (None, 0):
+        # Typer ends with 130 where a command raised KeyboardInterrupt, as one does whose run Dagster saw interrupted.
+        if isinstance(end, SystemExit) and end.code != 130 and (not interrupted or end.code in (None, 0)):
             raise
         errors.print("Interrupted. Nothing is half done: run the same command again.")
         sys.exit(130)

@@ -53,7 +53,7 @@ def metric(
         connection.execute("SET TRANSACTION READ ONLY")
         try:
             cursor = connection.execute(query.encode())
-        except psycopg.errors.SyntaxErrorOrAccessRuleViolation as error:
+        except psycopg.ProgrammingError as error:
             if not where:
                 raise
             raise ConfigurationError(

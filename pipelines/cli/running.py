@@ -32,7 +32,13 @@ _PROJECT_TAG = "drivetrain/dbt_project"
 
 @dataclass
 class RunSummary:
-    """What a run did, for a person and for a script."""
+    """What a run did, for a person and for a script.
+
+    Attributes:
+        checks_passed, checks_failed, checks_warned: how many, and which with why.
+        refused: assets of which a blocking check failed, so that nothing is built on them.
+        failures: reason by step.
+    """
 
     job: str
     run_id: str
@@ -41,6 +47,7 @@ class RunSummary:
     materialized: list[str] = field(default_factory=list[str])
     checks_passed: int = 0
     checks_failed: list[str] = field(default_factory=list[str])
+    refused: list[str] = field(default_factory=list[str])
     checks_warned: list[str] = field(default_factory=list[str])
     failures: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -104,7 +111,23 @@ def run_job(
             raise_on_error=False,
             run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+        if any(_interrupted(event) for event in result.all_events):
+            if (run := instance.get_run_by_id(run_id)) is not None:
+                instance.report_run_canceled(run, message="Interrupted by Ctrl-C. Run it again: it resumes.")
+            raise KeyboardInterrupt
     return _summary(name, result)
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether Ctrl-C ended a step: Dagster catches the signal while a run is executed."""
+    if event.event_type_value != "STEP_FAILURE":
+        return False
+    error = event.step_failure_data.error
+    while error is not None:
+        if error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt"):
+            return True
+        error = error.cause
+    return False
 
 
 def rules_behind(name: str, keys: Iterable[Any]) -> set[Any]:
@@ -122,6 +145,22 @@ def rules_behind(name: str, keys: Iterable[Any]) -> set[Any]:
     behind = dg.AssetSelection.assets(*keys).upstream().resolve(defs.resolve_asset_graph())
     checks = defs.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
     return {check for check in checks if check.asset_key in behind and is_raw(check.asset_key)}
+
+
+def models_left(name: str, summary: RunSummary) -> set[Any]:
+    """Models that a failed run of a job did not make, though they stand on nothing that failed.
+
+    The daemon's sensor finds them for runs that it started itself.
+    """
+    import dagster as dg
+
+    from pipelines.definitions import defs
+    from sensors.failures import models_beside
+
+    planned = defs.resolve_job_def(name).asset_layer.asset_graph.materializable_asset_keys
+    made = {dg.AssetKey.from_user_string(key) for key in summary.materialized}
+    refused = {dg.AssetKey.from_user_string(key) for key in summary.refused}
+    return models_beside(defs.resolve_asset_graph(), planned, made, refused)
 
 
 def raw_systems(name: str) -> set[str]:
@@ -239,7 +278,10 @@ def _summary(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
                 else:
                     warns = check.severity.value == "WARN"
                     told = summary.checks_warned if warns else summary.checks_failed
-                    told.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
+                    if check.blocking and not warns:
+                        summary.refused.append(check.asset_key.to_user_string())
+                    why = f": {check.description}" if check.description else ""
+                    told.append(f"{check.asset_key.to_user_string()}: {check.check_name}{why}")
             case "STEP_FAILURE":
                 failure = event.step_failure_data
                 said = failure.user_failure_data.description if failure.user_failure_data else None

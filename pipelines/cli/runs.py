@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.output import console, counted, show_json
-from pipelines.cli.running import RunSummary, platform, raw_systems, rules_behind, run_job
+from pipelines.cli.running import RunSummary, models_left, platform, raw_systems, rules_behind, run_job
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 
@@ -108,7 +108,7 @@ def refresh(
 
     Examples: `drivetrain refresh hourly`, `drivetrain refresh daily`
     """
-    from pipelines.jobs import CADENCES, month_tags, recent_months
+    from pipelines.jobs import CADENCES, MODELS, month_tags, recent_months
 
     if cadence not in CADENCES:
         raise ConfigurationError(f"no schedule {cadence!r}", hint=f"There are: {', '.join(CADENCES)}")
@@ -117,10 +117,18 @@ def refresh(
     catalog = settings.catalog()
     for system in raw_systems(cadence):
         settings.primary(system)
-    day = (at or dt.datetime.now(dt.UTC)).date()
+    today = dt.datetime.now(dt.UTC).date()
+    day = at.date() if at else today
+    if day > today:
+        raise ConfigurationError(f"--at {day} is in the future", hint="The sources hold nothing of it yet.")
     months = recent_months(catalog, day, CADENCES[cadence][1])
     with console.status("Refreshing …") as spinner, platform(settings, spinner.update):
         summary = run_job(cadence, tags=month_tags(*months))
+        left = set[Any]() if summary.success else models_left(cadence, summary)
+        if left:  # no system waits for another's source
+            beside = run_job(MODELS, tags={}, keys=left)
+            summary.materialized += beside.materialized
+            summary.failures |= beside.failures
     _finish(summary, json)
 
 

@@ -26,7 +26,9 @@ _PATIENCE_SECONDS = 120
 
 
 def ui(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; the next free one from 3000 if left out.", min=0)] = 0,
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; the next free one from 3000 if left out.", min=0, max=65535)
+    ] = 0,
 ) -> None:
     """Serve Dagster on 127.0.0.1 until Ctrl-C, with the embedded servers if they are needed.
 

@@ -272,6 +272,22 @@ def test_the_hourly_refresh_follows_a_day_of_use(demo: CommandLine, servers_of_d
     assert daily["success"], daily
 
 
+def test_a_refresh_builds_what_stands_on_nothing_broken(demo: CommandLine, servers_of_demo: Servers) -> None:
+    too_much = "UPDATE orders SET delivery_fee = delivery_fee + %s WHERE id = (SELECT max(id) FROM orders)"
+    with psycopg.connect(servers_of_demo.system_admin_dsn("logistics"), autocommit=True) as source:
+        source.execute(too_much, [9000])
+        servers_of_demo.wait_for_replica(30)
+        try:
+            stopped = json.loads(demo("refresh", "hourly", "--json", expect=1))
+        finally:
+            source.execute(too_much, [-9000])
+            servers_of_demo.wait_for_replica(30)
+    assert any("rows break: delivery_fee is between" in failed for failed in stopped["checks_failed"]), stopped
+    assert "marts/shop_analytics" in stopped["materialized"]
+    assert "marts/rider_leaderboard" not in stopped["materialized"]
+    assert json.loads(demo("refresh", "hourly", "--json"))["success"]
+
+
 def test_servers_status_gives_addresses_that_work(demo: CommandLine, servers_of_demo: Servers) -> None:
     status: dict[str, dict[str, Any]] = json.loads(demo("servers", "status", "--json"))
     assert set(status["servers"]) == {"operational", "warehouse", "replica"}
@@ -312,11 +328,23 @@ def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) ->
         time.sleep(0.2)
 
 
-def test_an_interrupted_command_says_so_and_the_next_one_completes(demo: CommandLine) -> None:
-    process = demo.start("ingest", "shop")
-    time.sleep(2.5)
+def until_a_run_of(demo: CommandLine, job: str, process: subprocess.Popen[str]) -> None:
+    """Return in the middle of a run, when Dagster catches signals itself."""
+    before = set((demo.home / "logs").glob(f"{job}-*.log"))
+    while set((demo.home / "logs").glob(f"{job}-*.log")) == before and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(3)
+
+
+@pytest.mark.parametrize("command", [["ingest", "shop"], ["refresh", "hourly"]])
+def test_an_interrupted_command_says_so_and_the_next_one_completes(demo: CommandLine, command: list[str]) -> None:
+    process = demo.start(*command)
+    if command[0] == "refresh":
+        until_a_run_of(demo, command[1], process)
+    else:
+        time.sleep(2.5)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "Interrupted" in output and "Traceback" not in output
-    assert json.loads(demo("ingest", "shop", "--json"))["success"]
+    assert json.loads(demo(*command, "--json"))["success"]

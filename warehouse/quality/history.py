@@ -34,7 +34,7 @@ class History:
     moments: tuple[dt.datetime, ...]
 
 
-_AS_OF = "SELECT max(agreed_as_of) FROM platform.raw_content WHERE system = %(system)s AND table_name = %(table)s"
+_AS_OF = "SELECT platform.agreed_as_of(%(system)s, %(table)s)"
 _BY_EVENT = sql.SQL("""
 SELECT date_trunc('hour', {time} AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', count(*)
   FROM {table} WHERE {time} >= %(since)s AND {time} <= %(upto)s GROUP BY 1 ORDER BY 1
