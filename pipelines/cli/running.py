@@ -93,7 +93,7 @@ def run_job(
     run_id = str(uuid.uuid4())
     log_file = Settings.load().folder("logs") / f"{name}-{run_id[:8]}.log"
     with (
-        dg.DagsterInstance.get() as instance,
+        _instance() as instance,
         log_file.open("w") as log,
         _logged("warehouse", log),
         redirect_stdout(log),
@@ -116,6 +116,20 @@ def run_job(
                 instance.report_run_canceled(run, message="Interrupted by Ctrl-C. Run it again: it resumes.")
             raise KeyboardInterrupt
     return _summary(name, result)
+
+
+def _instance() -> dg.DagsterInstance:
+    """The instance that the UI shows, without its capture of what steps print: that goes to the command's own log file.
+
+    The capture starts a process for each step, and these print tracebacks at Ctrl-C.
+    """
+    import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
+
+    quiet = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    return dg.DagsterInstance.from_ref(
+        InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": quiet})
+    )
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

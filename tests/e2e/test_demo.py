@@ -328,22 +328,24 @@ def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) ->
         time.sleep(0.2)
 
 
-def until_a_run_of(demo: CommandLine, job: str, process: subprocess.Popen[str]) -> None:
+def until_dbt_is_at_work(demo: CommandLine, job: str, process: subprocess.Popen[str]) -> None:
     """Return in the middle of a run, when Dagster catches signals itself."""
     before = set((demo.home / "logs").glob(f"{job}-*.log"))
-    while set((demo.home / "logs").glob(f"{job}-*.log")) == before and process.poll() is None:
+    while process.poll() is None:
         time.sleep(0.05)
-    time.sleep(3)
+        new = set((demo.home / "logs").glob(f"{job}-*.log")) - before
+        if any("START sql" in log.read_text() for log in new):
+            return
 
 
 @pytest.mark.parametrize("command", [["ingest", "shop"], ["refresh", "hourly"]])
 def test_an_interrupted_command_says_so_and_the_next_one_completes(demo: CommandLine, command: list[str]) -> None:
     process = demo.start(*command)
     if command[0] == "refresh":
-        until_a_run_of(demo, command[1], process)
+        until_dbt_is_at_work(demo, command[1], process)
     else:
         time.sleep(2.5)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: dbt too
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "Interrupted" in output and "Traceback" not in output
