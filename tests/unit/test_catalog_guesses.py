@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.catalog.naming import month_name
-from warehouse.catalog.partition import Period
+from warehouse.catalog.naming import period_name
+from warehouse.catalog.periods import Period
 from warehouse.postgres import guesses
 from warehouse.postgres.bounds import Span, covers, hash_slot, is_default, is_open, modulus_of, period_of, span
 from warehouse.postgres.introspection import LiveColumn, LivePartition, LiveTable, LiveType
@@ -221,10 +221,10 @@ def test_a_name_pattern_is_read_off_the_names(every: Period, pattern: str, table
         start = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
         end = start + dt.timedelta(days=days[every])
         end = end if every in ("day", "week") else end.replace(day=1)
-        spans[month_name(pattern, table, start.date())] = Span(start, end)
+        spans[period_name(pattern, table, start.date())] = Span(start, end)
     found = guesses.range_pattern(table, spans, every)
     assert found is not None
-    assert {month_name(found, table, each.start.date()) for each in spans.values()} == set(spans)
+    assert {period_name(found, table, each.start.date()) for each in spans.values()} == set(spans)
 
 
 def test_names_without_a_pattern() -> None:

@@ -236,6 +236,13 @@ class Table(Policy):
             case None:
                 return None
 
+    @property
+    def month_pattern(self) -> str:
+        """Name pattern of the raw table's months: the source's own, if it has months too."""
+        if isinstance(self.partition, RangePartition) and self.partition.every == "month":
+            return self.partition.name
+        return "{table}_y{year}m{month}"
+
     def contradictions(self) -> list[str]:
         """Every contradiction within this table's policy, as ``field: what is wrong``."""
         return contradictions.in_table(self)

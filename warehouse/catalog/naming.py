@@ -1,13 +1,35 @@
-"""Names of partitions from the pattern that a policy declares, e.g. ``{table}_y{year}m{month}``."""
+"""Names of partitions from the pattern that a policy declares, e.g. ``{table}_y{year}m{month}``; and of what lies
+beside one while it is split.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import re
+
+_SPLIT = re.compile(r"drivetrain_[0-9a-f]{12}_(\d+|state)")
 
 
-def month_name(pattern: str, table: str, month: dt.date) -> str:
-    """Name of a table's partition for a month: ``rides_y2024m01``."""
+def period_name(pattern: str, table: str, start: dt.date) -> str:
+    """Name of a table's partition for the period that begins on a day: ``rides_y2024m01``.
+
+    Weeks are those of ISO 8601: where the pattern names one, its year is the week's, not the day's.
+    """
+    iso = start.isocalendar()
+    year = iso.year if "{week" in pattern else start.year
     return pattern.format(
-        table=table, year=f"{month.year:04d}", month=f"{month.month:02d}", day=f"{month.day:02d}",
-        quarter=(month.month + 2) // 3, week=f"{month.isocalendar().week:02d}",
+        table=table, year=f"{year:04d}", month=f"{start.month:02d}", day=f"{start.day:02d}",
+        quarter=(start.month + 2) // 3, week=f"{iso.week:02d}",
     )  # fmt: skip
+
+
+def split_mark(schema: str, table: str, partition: str) -> str:
+    """Prefix of what the split of a partition needs, the same after a restore: ``drivetrain_1f2e3d4c5b6a``."""
+    digest = hashlib.sha256(f"{schema}.{table}.{partition}".encode()).hexdigest()
+    return f"drivetrain_{digest[:12]}"
+
+
+def is_of_split(table: str) -> bool:
+    """Whether a table lies beside a partition that is being split."""
+    return _SPLIT.fullmatch(table) is not None

@@ -8,14 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import string
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from warehouse.catalog.base import ColumnName, Policy
-from warehouse.catalog.naming import month_name
-
-Period = Literal["day", "week", "month", "quarter", "year"]
+from warehouse.catalog.naming import period_name
+from warehouse.catalog.periods import Period
 
 #: Sets of placeholders that tell the partitions of one table apart; one set of a period's must be in the pattern.
 _TELLING: dict[Period, tuple[frozenset[str], ...]] = {
@@ -42,7 +41,7 @@ def _placeholders(pattern: str, known: Collection[str]) -> frozenset[str]:
 
 def _dated(pattern: str) -> str:
     _placeholders(pattern, _DATED)
-    return _tried(pattern, lambda: month_name(pattern, "t", dt.date(2024, 1, 1)))
+    return _tried(pattern, lambda: period_name(pattern, "t", dt.date(2024, 1, 1)))
 
 
 def _numbered(pattern: str) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 
 from psycopg import sql
 
-from warehouse.catalog.model import RangePartition, System
-from warehouse.catalog.naming import month_name
+from warehouse.catalog.model import System
+from warehouse.catalog.naming import period_name
 from warehouse.errors import DrivetrainError, ReconciliationFailed, SourceInterrupted
 from warehouse.ingest import sql as queries
 from warehouse.ingest.chunks import held_of, settle
@@ -46,9 +46,6 @@ log = logging.getLogger(__name__)
 
 #: How long a load waits for somebody else's lock on a raw table; the swap's own locks are asked for otherwise.
 LOCK_TIMEOUT = "60s"
-
-#: Months are named like this in the warehouse where the source's own table is not partitioned by month.
-_MONTH_PATTERN = "{table}_y{year}m{month}"
 
 
 @dataclass(frozen=True)
@@ -296,11 +293,6 @@ def _open(
     live = open_source(where, source, system, name, origin)
     columns = [column for column in live.columns if column.name in policy.columns]
     by_month = policy.ingest.mode == "partition"
-    pattern = (
-        policy.partition.name
-        if isinstance(policy.partition, RangePartition) and policy.partition.every == "month"
-        else _MONTH_PATTERN
-    )
     raw = RawTable(
         connection=target,
         schema=system.raw_schema,
@@ -308,7 +300,7 @@ def _open(
         carriage=carriage(columns, system.raw_schema, where),
         key=policy.key,
         month_column=policy.time if by_month else None,
-        month_name=partial(month_name, pattern, name) if by_month else None,
+        month_name=partial(period_name, policy.month_pattern, name) if by_month else None,
         followed=tuple(column for column in feed_columns(policy) if any(c.name == column for c in columns)),
     )
     with translated(f"{where} (warehouse)"):

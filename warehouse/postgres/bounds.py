@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from warehouse.catalog.partition import Period
+from warehouse.catalog.periods import Period
 from warehouse.postgres.introspection import LivePartition, LiveTable
 
 _RANGE = re.compile(r"FOR VALUES FROM \((?P<start>.*)\) TO \((?P<end>.*)\)", re.DOTALL)
@@ -60,23 +60,32 @@ def is_open(partition: LivePartition) -> bool:
 
 def span(partition: LivePartition) -> Span | None:
     """Its bounds in time; None where it has none that are finite and of one column of time."""
-    match = _RANGE.fullmatch(partition.bound)
+    start, end = ends(partition.bound) or (None, None)
+    return None if start is None or end is None else Span(start, end)
+
+
+def ends(bound: str) -> tuple[dt.datetime | None, dt.datetime | None] | None:
+    """Start (included) and end (excluded) in UTC of a range by one column of time; None for an end that is open.
+
+    None as a whole: the bound is none of one column of time.
+    """
+    match = _RANGE.fullmatch(bound)
     if match is None:
         return None
     start, end = _instant(match["start"]), _instant(match["end"])
-    return None if start is None or end is None else Span(start, end)
+    if (start is None and match["start"] not in _OPEN) or (end is None and match["end"] not in _OPEN):
+        return None
+    return start, end
 
 
 def covers(partition: LivePartition, moment: dt.datetime) -> bool:
     """Whether a partition by one column of time may hold a row of that moment; a default partition may hold any."""
     if is_default(partition):
         return True
-    match = _RANGE.fullmatch(partition.bound)
-    if match is None:
+    bound = ends(partition.bound)
+    if bound is None:
         return False
-    start, end = _instant(match["start"]), _instant(match["end"])
-    if (start is None and match["start"] not in _OPEN) or (end is None and match["end"] not in _OPEN):
-        return False
+    start, end = bound
     return (start is None or start <= moment) and (end is None or moment < end)
 
 
@@ -85,21 +94,23 @@ def gaps(partitions: Iterable[LivePartition], whole: Span) -> list[Span] | None:
 
     None: a bound cannot be read as a time, so nobody can tell.
     """
-    held: list[Span] = []
+    held: list[tuple[dt.datetime | None, dt.datetime | None]] = []
     for partition in partitions:
         if is_default(partition):
             return []
-        match = _RANGE.fullmatch(partition.bound)
-        if match is None:
+        bound = ends(partition.bound)
+        if bound is None:
             return None
-        start = whole.start if match["start"] in _OPEN else _instant(match["start"])
-        end = whole.end if match["end"] in _OPEN else _instant(match["end"])
-        if start is None or end is None:
-            return None
-        held.append(Span(max(start, whole.start), min(end, whole.end)))
+        held.append(bound)
+    return uncovered(held, whole)
+
+
+def uncovered(held: Iterable[tuple[dt.datetime | None, dt.datetime | None]], whole: Span) -> list[Span]:
+    """The parts of a span that none of the ranges (None: without end) has."""
+    cut = [Span(max(start or whole.start, whole.start), min(end or whole.end, whole.end)) for start, end in held]
     found: list[Span] = []
     reached = whole.start
-    for each in sorted((each for each in held if each.start < each.end), key=lambda each: each.start):
+    for each in sorted((each for each in cut if each.start < each.end), key=lambda each: each.start):
         if reached < each.start:
             found.append(Span(reached, each.start))
         reached = max(reached, each.end)
@@ -108,7 +119,12 @@ def gaps(partitions: Iterable[LivePartition], whole: Span) -> list[Span] | None:
 
 def hash_slot(partition: LivePartition) -> tuple[int, int] | None:
     """``(modulus, remainder)`` of a hash partition."""
-    match = _HASH.fullmatch(partition.bound)
+    return slot(partition.bound)
+
+
+def slot(bound: str) -> tuple[int, int] | None:
+    """``(modulus, remainder)`` of a hash partition's bound."""
+    match = _HASH.fullmatch(bound)
     return None if match is None else (int(match["modulus"]), int(match["remainder"]))
 
 

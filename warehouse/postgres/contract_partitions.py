@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from warehouse.catalog.model import Table
-from warehouse.catalog.naming import month_name
+from warehouse.catalog.naming import period_name
 from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.postgres.bounds import (
     direct,
@@ -157,7 +157,7 @@ def _check_range(findings: Findings, name: str, declared: RangePartition, table:
             "They work, and tiering moves each as a whole; split or merge them if that matters.",
         )
     strange = {
-        partition: month_name(declared.name, table.name, span.start.date())
+        partition: period_name(declared.name, table.name, span.start.date())
         for partition, span in spans.items()
         if span.period == declared.every
     }

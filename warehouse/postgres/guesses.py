@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from warehouse.catalog.model import PersonalKind
-from warehouse.catalog.partition import Period
+from warehouse.catalog.periods import Period
 from warehouse.postgres.bounds import Span
 from warehouse.postgres.introspection import LiveColumn
 
