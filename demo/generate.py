@@ -30,6 +30,7 @@ from typing import Any, Protocol, cast
 import psycopg
 from psycopg import sql
 
+from demo.servers.model import MAINTAINER
 from warehouse.errors import DemoError
 
 HERE = Path(__file__).parent
@@ -112,11 +113,12 @@ def fill(
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             present = _read(connection)
             if present is not None and present.parameters == wanted.parameters:
+                _own(connection, system)  # a database that was filled before there was an owner
                 tell(f"{system}: already filled")
                 return present.rows
             _make_room(connection, present, wanted, replace)
             _set(connection, wanted, round=0)
-            _make_role(connection, system)
+            _make_role(connection, f"{system}_app")  # before the policies that name it
             for name in ("schema.sql", "data.sql"):
                 tell(f"{system}: {name}")
                 _run(connection, HERE / system / name)
@@ -133,6 +135,7 @@ def fill(
                 _run(connection, after)
             _advance_sequences(connection)
             _grant(connection, system)
+            _own(connection, system)
             rows = _count(connection)
             _write(connection, changed(wanted, rows=rows))
         tell(f"{system}: analyze")
@@ -294,14 +297,32 @@ def _advance_sequences(connection: psycopg.Connection) -> None:
         )
 
 
-def _make_role(connection: psycopg.Connection, system: str) -> None:
-    """The application's own role, before the policies that name it. Roles are the cluster's: others make them too."""
+def _make_role(connection: psycopg.Connection, role: str) -> None:
+    """Unless it is there: roles are the cluster's, others make them too."""
     connection.execute(
         sql.SQL(
             "DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-        ).format(role=sql.Identifier(f"{system}_app"))
+        ).format(role=sql.Identifier(role))
     )
+
+
+def _own(connection: psycopg.Connection, system: str) -> None:
+    """Give the tables to the application's owner, and whoever maintains partitions the right to act for it."""
+    owner = sql.Identifier(f"{system}_owner")
+    _make_role(connection, f"{system}_owner")
+    connection.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(owner))
+    others = connection.execute(
+        """
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND pg_get_userbyid(relowner) <> %s
+        """,
+        [f"{system}_owner"],
+    ).fetchall()
+    for (name,) in others:
+        connection.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(sql.Identifier("public", name), owner))
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [MAINTAINER]).fetchone() is not None:
+        connection.execute(sql.SQL("GRANT {} TO {}").format(owner, sql.Identifier(MAINTAINER)))
 
 
 def _grant(connection: psycopg.Connection, system: str) -> None:

@@ -29,6 +29,7 @@ KNOWN = {
     "DRIVETRAIN_WAREHOUSE_DSN": "the warehouse database",
     "DRIVETRAIN_DAGSTER_DSN": "the database of Dagster's own storage",
     "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
+    "DRIVETRAIN_<SYSTEM>_MAINTENANCE_DSN": "the same, as a member of its tables' owner: for its partitions",
     "DRIVETRAIN_<SYSTEM>_REPLICA_DSN": "its replica, which ingestion prefers",
     "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
     "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
@@ -148,6 +149,18 @@ class Settings:
         """
         name = f"DRIVETRAIN_{system.upper()}_DSN"
         return self._dsn(name, (lambda: self.servers().system_dsn(system)) if system in SYSTEMS else None)
+
+    def maintenance(self, system: str) -> Dsn:
+        """A system's operational database, for a role that is a member of its tables' owner: partitions need that.
+
+        Raises:
+            ConfigurationError: no DSN is set, and no embedded server has the system.
+        """
+        name = f"DRIVETRAIN_{system.upper()}_MAINTENANCE_DSN"
+        own = f"DRIVETRAIN_{system.upper()}_DSN" in self.values  # the embedded server is then not the one meant
+        return self._dsn(
+            name, (lambda: self.servers().maintenance_dsn(system)) if system in SYSTEMS and not own else None
+        )
 
     def replica(self, system: str) -> Dsn | None:
         """A system's replica, where one is declared. The embedded replica serves the embedded primary only."""

@@ -25,13 +25,15 @@ DATABASES: Mapping[str, tuple[str, ...]] = {
 
 SUPERUSER = "postgres"
 READER = "drivetrain_reader"
+MAINTAINER = "drivetrain_maintainer"
+"""Acts for the owners of the applications' tables: partitions are made by nobody less."""
 REPLICATION = "drivetrain_replication"
 PLATFORM = "drivetrain"
 ORCHESTRATOR = "drivetrain_dagster"
 """Owns Dagster's own database, and nothing else."""
 ANALYST = "analyst"
 """Reads schema ``masked`` of the warehouse, and nothing else."""
-ROLES = (SUPERUSER, READER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST)
+ROLES = (SUPERUSER, READER, MAINTAINER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST)
 
 SLOT = "drivetrain_replica"
 

@@ -21,6 +21,7 @@ from demo.servers.cluster import connect
 from demo.servers.model import (
     ANALYST,
     DATABASES,
+    MAINTAINER,
     OPERATIONAL,
     ORCHESTRATOR,
     PLATFORM,
@@ -38,6 +39,8 @@ ANALYST_SQL = Path(__file__).parents[2] / "warehouse" / "state" / "analyst.sql"
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
 ATTRIBUTES: Mapping[str, LiteralString] = {
     READER: "LOGIN BYPASSRLS",
+    # What it may do follows from the owners that it is a member of (demo.generate).
+    MAINTAINER: "LOGIN",
     REPLICATION: "LOGIN REPLICATION",
     PLATFORM: "LOGIN",
     ORCHESTRATOR: "LOGIN",
@@ -45,7 +48,7 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
 }
 OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
-    OPERATIONAL: (READER, REPLICATION),
+    OPERATIONAL: (READER, MAINTAINER, REPLICATION),
     WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST),
 }
 
@@ -63,7 +66,8 @@ def provide(server: Server) -> None:
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
                 )
             if server.name == OPERATIONAL:
-                _let_connect(connection, database, READER)
+                for role in (READER, MAINTAINER):
+                    _let_connect(connection, database, role)
         if server.name == WAREHOUSE:
             # Analysts have no business there, and would otherwise come in as everybody does.
             connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE dagster, postgres, template1 FROM PUBLIC")

@@ -22,6 +22,7 @@ from demo.servers.home import Home, State, is_ours
 from demo.servers.model import (
     ANALYST,
     DATABASES,
+    MAINTAINER,
     OPERATIONAL,
     ORCHESTRATOR,
     PLATFORM,
@@ -123,6 +124,10 @@ class Servers:
     def system_dsn(self, system: str) -> str:
         """A system's primary, for reading: the role cannot write."""
         return self.server(OPERATIONAL).dsn(_known(system), READER)
+
+    def maintenance_dsn(self, system: str) -> str:
+        """A system's primary, for its partitions."""
+        return self.server(OPERATIONAL).dsn(_known(system), MAINTAINER)
 
     def system_admin_dsn(self, system: str) -> str:
         """A system's primary as superuser, for filling it with demonstration data only."""
