@@ -1,0 +1,446 @@
+"""Maintenance of partitions on real servers: what is made, what it has, and who is in the way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+from warehouse.catalog.partition import HashPartition, Partition, RangePartition
+from warehouse.partitions import apply
+from warehouse.partitions.actions import Action
+from warehouse.partitions.apply import Patience, Report, maintain, maintainer, read_and_plan
+from warehouse.partitions.plan import Target
+from warehouse.partitions.reading import read_partitioned
+from warehouse.postgres.sessions import Dsn, connect
+
+AT = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
+MONTHLY = RangePartition(range="at", name="{table}_y{year}m{month}", premake=3)
+AHEAD = [f"facts_y2024m{month:02d}" for month in (2, 3, 4, 5)]
+QUICK = Patience(lock_timeout=50, attempts=3, pause=0.01)
+
+
+class Place:
+    """A database with a partitioned table, its owner, and a maintainer who is no superuser."""
+
+    def __init__(self, admin: str) -> None:
+        self.admin = psycopg.connect(admin, autocommit=True)
+        mark = uuid.uuid4().hex[:8]
+        self.owner, self.maintainer, self.app = f"owner_{mark}", f"maintainer_{mark}", f"app_{mark}"
+        self("CREATE ROLE {} NOLOGIN", self.owner)
+        self("CREATE ROLE {} NOLOGIN", self.app)
+        self("CREATE ROLE {} LOGIN PASSWORD 'x' IN ROLE {}", self.maintainer, self.owner)
+        self("GRANT USAGE, CREATE ON SCHEMA public TO {}", self.owner)
+        self("GRANT USAGE ON SCHEMA public TO {}", self.app)
+        self.dsn = Dsn(conninfo.make_conninfo(admin, user=self.maintainer, password="x"), "the database")
+
+    def __call__(self, statement: str, *names: str) -> None:
+        self.admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+
+    def table(self, definition: str = "id bigint, at timestamptz NOT NULL, v text, PRIMARY KEY (id, at)") -> None:
+        """``facts``, with January 2024, owned by the owner."""
+        self(f"CREATE TABLE facts ({definition}) PARTITION BY RANGE (at)")
+        self("CREATE TABLE facts_y2024m01 PARTITION OF facts FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')")
+        self.own("facts", "facts_y2024m01")
+
+    def own(self, *tables: str) -> None:
+        for table in tables:
+            self("ALTER TABLE {} OWNER TO {}", table, self.owner)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.admin.execute(query.encode()).fetchall()
+
+    def partitions(self, table: str = "facts") -> list[str]:
+        return [
+            row[0]
+            for row in self.admin.execute(
+                "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
+                " WHERE i.inhparent = %s::regclass ORDER BY 1",
+                [sql.Identifier(table).as_string()],
+            )
+        ]
+
+    def maintain(
+        self, policy: Partition = MONTHLY, *, table: str = "facts", at: dt.datetime = AT, patience: Patience = QUICK
+    ) -> Report:
+        with connect(self.dsn, see_all_rows=True) as connection:
+            return maintain(connection, target(policy, table), ("public", table), at, patience)
+
+    def plan(self, policy: Partition = MONTHLY, *, table: str = "facts", at: dt.datetime = AT) -> list[Action]:
+        with connect(self.dsn, see_all_rows=True, read_only=True) as connection:
+            ((_, _, actions),) = read_and_plan(connection, [(target(policy, table), ("public", table))], at)
+            return actions
+
+    def kill(self, process: int) -> None:
+        self.admin.execute("SELECT pg_terminate_backend(%s)", [process])
+
+    def close(self) -> None:
+        for role in (self.maintainer, self.app, self.owner):
+            self("DROP OWNED BY {} CASCADE", role)
+            self("DROP ROLE {}", role)
+        self.admin.close()
+
+
+def target(policy: Partition, table: str = "facts") -> Target:
+    return Target("app", table, "source", policy)
+
+
+@pytest.fixture
+def place(empty_database: str) -> Iterator[Place]:
+    made = Place(empty_database)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def kinds(actions: list[Action]) -> list[str]:
+    return [action.kind for action in actions]
+
+
+def test_months_are_made_ahead_and_a_second_run_finds_nothing(place: Place) -> None:
+    place.table()
+    report = place.maintain()
+    assert not report.failed, report
+    assert [done.action.partition for done in report.done] == [*AHEAD, ""]
+    assert place.partitions() == ["facts_y2024m01", *AHEAD]
+    place("INSERT INTO facts VALUES (1, '2024-05-31 23:59:59.999999+00', 'last'), (2, '2024-02-29 12:00+00', 'leap')")
+    again = place.maintain()
+    assert (again.done, again.findings) == ([], [])
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns", "Pacific/Kiritimati"])
+def test_bounds_are_utc_whatever_the_zone_of_database_and_session(place: Place, zone: str) -> None:
+    place.table()
+    database = place.admin.info.dbname
+    place(f"ALTER DATABASE {{}} SET timezone = '{zone}'", database)
+    place(f"ALTER ROLE {{}} SET timezone = '{zone}'", place.maintainer)
+    assert not place.maintain().failed
+    place("SET timezone = 'UTC'")
+    bounds = place.rows(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname ~ '^facts_y2024m0[34]$' ORDER BY relname"
+    )
+    assert bounds == [
+        ("FOR VALUES FROM ('2024-03-01 00:00:00+00') TO ('2024-04-01 00:00:00+00')",),
+        ("FOR VALUES FROM ('2024-04-01 00:00:00+00') TO ('2024-05-01 00:00:00+00')",),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+@pytest.mark.parametrize("every", ["day", "week", "month", "quarter", "year"])
+def test_every_period_of_every_type_of_time(place: Place, kind: str, every: str) -> None:
+    place(f"CREATE TABLE facts (id int, at {kind}) PARTITION BY RANGE (at)")
+    place.own("facts")
+    policy = RangePartition.model_validate(
+        {"range": "at", "every": every, "name": "{table}_{year}_{month}_{day}_{week}", "premake": 2}
+    )
+    if every in ("week",):
+        policy = policy.model_copy(update={"name": "{table}_{year}w{week}"})
+    assert not place.maintain(policy).failed
+    assert len(place.partitions()) == 4
+    place("INSERT INTO facts VALUES (1, '2024-02-29'), (2, '2024-02-28')")
+    assert kinds(place.plan(policy)) == []
+
+
+def test_a_new_partition_has_what_its_parent_and_its_sibling_have(place: Place) -> None:
+    place.table("id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT now(), v text, w text,"
+                " twice bigint GENERATED ALWAYS AS (2) STORED, CHECK (v <> 'never'), PRIMARY KEY (id, at)")  # fmt: skip
+    place("CREATE TABLE others (id int PRIMARY KEY)")
+    place.own("others")
+    place("ALTER TABLE facts ADD COLUMN other int REFERENCES others (id)")
+    place("CREATE INDEX facts_v ON facts (v) WHERE v IS NOT NULL")
+    place("CREATE INDEX facts_lower ON facts (lower(w))")
+    for each in ("facts", "facts_y2024m01"):
+        place("GRANT SELECT, INSERT ON {} TO {} WITH GRANT OPTION", each, place.app)
+        place("GRANT SELECT ON {} TO PUBLIC", each)
+        place("GRANT UPDATE (v) ON {} TO {}", each, place.app)
+        place("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", each)
+        place("ALTER TABLE {} FORCE ROW LEVEL SECURITY", each)
+        place("CREATE POLICY mine ON {} FOR SELECT TO {} USING (v = current_user)", each, place.app)
+        place("CREATE POLICY \"not's\" ON {} AS RESTRICTIVE TO PUBLIC USING (true) WITH CHECK (v <> '{{}}%s')", each)
+        place("ALTER TABLE {} ALTER COLUMN v SET STATISTICS 500", each)
+        place("COMMENT ON TABLE {} IS 'What happened; it''s all here.'", each)
+        place("COMMENT ON COLUMN {}.v IS 'a ''value'''", each)
+    place("ALTER TABLE facts_y2024m01 REPLICA IDENTITY FULL")
+    place("ALTER TABLE facts_y2024m01 SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01)")
+    report = place.maintain()
+    assert not report.failed, report
+    with connect(place.dsn, see_all_rows=True) as connection:
+        table = read_partitioned(connection, [("public", "facts")])["public", "facts"]
+    sibling = next(part.surroundings for part in table.parts if part.name == "facts_y2024m01")
+    assert sibling.storage == ("autovacuum_vacuum_scale_factor=0.01", "fillfactor=80")
+    assert len(table.parts) == 5
+    assert {part.name: part.surroundings for part in table.parts} == dict.fromkeys(
+        (part.name for part in table.parts), sibling
+    )
+    assert {part.missing_indexes for part in table.parts} == {()}
+    place("INSERT INTO facts (at, v) VALUES ('2024-04-02+00', 'x')")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        place("INSERT INTO facts (at, v) VALUES ('2024-04-02+00', 'never')")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        place("INSERT INTO facts (at, other) VALUES ('2024-04-02+00', 7)")
+
+
+def test_publications_that_list_partitions_one_by_one_list_the_new_ones(place: Place) -> None:
+    place.table()
+    database = place.admin.info.dbname
+    place("GRANT CREATE ON DATABASE {} TO {}", database, place.owner)
+    place("CREATE PUBLICATION one_by_one FOR TABLE facts_y2024m01")
+    place("CREATE PUBLICATION through_the_root FOR TABLE facts WITH (publish_via_partition_root)")
+    place("ALTER PUBLICATION one_by_one OWNER TO {}", place.owner)
+    assert not place.maintain().failed
+    listed = place.rows("SELECT tablename FROM pg_publication_tables WHERE pubname = 'one_by_one' ORDER BY 1")
+    assert [name for (name,) in listed] == ["facts_y2024m01", *AHEAD]
+    assert kinds(place.plan()) == []
+
+
+def test_drift_is_said_with_its_statements_and_mended(place: Place) -> None:
+    place.table()
+    for each in ("facts", "facts_y2024m01"):
+        place("GRANT SELECT ON {} TO {}", each, place.app)
+    place.maintain()
+    place("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    place("CREATE POLICY none ON facts USING (false)")
+    place("GRANT ALL ON facts_y2024m03 TO {}", place.app)
+    place("ALTER TABLE facts_y2024m03 OWNER TO CURRENT_USER")
+    place("GRANT {} TO {}", place.admin.info.user, place.maintainer)
+    plan = place.plan()
+    assert {action.kind for action in plan} == {"mend"}
+    third = next(action for action in plan if action.partition == "facts_y2024m03")
+    assert third.reason == "differs from its parent in owner, row-level security, grants"
+    assert any(statement.sql.startswith("REVOKE DELETE") for statement in third.statements)
+    assert place.rows("SELECT count(*) FROM pg_policy") == [(1,)], "a plan changes nothing"
+    assert not place.maintain().failed
+    assert place.rows("SELECT count(*) FROM pg_policy") == [(6,)]
+    assert kinds(place.plan()) == []
+
+
+def test_where_no_partition_is_granted_to_anybody_none_will_be(place: Place) -> None:
+    place.table()
+    place("GRANT SELECT, INSERT ON facts TO {}", place.app)
+    assert not place.maintain().failed
+    assert place.rows(
+        "SELECT count(*) FROM pg_class WHERE relname ~ '^facts_' AND relkind = 'r' AND relacl::text ~ 'app_'"
+    ) == [(0,)]
+    place("GRANT SELECT, DELETE ON facts_y2024m03 TO {}", place.app)
+    (action,) = place.plan()
+    assert [statement.sql.split()[:2] for statement in action.statements] == [["REVOKE", "DELETE"]]
+
+
+def test_an_index_that_a_partition_lacks_is_reported(place: Place) -> None:
+    place.table()
+    place("CREATE INDEX facts_v ON ONLY facts (v)")
+    report = place.maintain()
+    told = [finding for finding in report.findings if finding.partition == "facts_y2024m01"]
+    assert [finding.reason for finding in told] == ["has no valid part of the index facts_v"]
+
+
+def test_writers_and_readers_meet_no_error(place: Place) -> None:
+    place.table()
+    place.maintain(at=dt.datetime(2024, 1, 15, tzinfo=dt.UTC))
+    failures: list[Exception] = []
+    written = 0
+    end = threading.Event()
+
+    def write() -> None:
+        nonlocal written
+        with psycopg.connect(place.admin.info.dsn, password=place.admin.info.password, autocommit=True) as connection:
+            while not end.is_set():
+                try:
+                    connection.execute("INSERT INTO facts VALUES (%s, '2024-01-03+00', 'x')", [written])
+                    connection.execute("UPDATE facts SET v = 'y' WHERE id = %s", [written])
+                    written += 1
+                except psycopg.Error as error:
+                    failures.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with psycopg.connect(place.admin.info.dsn, password=place.admin.info.password) as reader:
+            reader.execute("SELECT count(*) FROM facts")  # holds its locks
+            report = place.maintain(at=dt.datetime(2025, 6, 1, tzinfo=dt.UTC))
+    finally:
+        end.set()
+        writer.join()
+    assert (report.failed, failures) == (False, [])
+    assert len(place.partitions()) == 21
+    assert place.rows("SELECT count(*) FROM facts WHERE v = 'y'") == [(written,)]
+    assert written
+
+
+def test_a_lock_that_is_not_to_be_had_leaves_nothing_half_done(place: Place) -> None:
+    place.table()
+    with psycopg.connect(place.admin.info.dsn, password=place.admin.info.password) as other:
+        other.execute("LOCK TABLE facts IN SHARE UPDATE EXCLUSIVE MODE")
+        report = place.maintain()
+        assert report.failed
+        assert {done.attempts for done in report.done} == {3}
+        assert {done.failure for done in report.done} == {"canceling statement due to lock timeout"}
+    assert place.partitions() == ["facts_y2024m01"]
+    assert place.rows("SELECT count(*) FROM pg_class WHERE relname = 'facts_y2024m03'") == [(0,)]
+    assert not place.maintain().failed
+
+
+def test_two_maintainers_are_one_too_many(place: Place) -> None:
+    place.table()
+    with connect(place.dsn) as first, maintainer(first, ("public", "facts")):
+        report = place.maintain()
+    assert "another maintenance run" in report.busy
+    assert report.failed
+    assert not place.maintain().failed
+
+
+def test_a_month_that_somebody_makes_meanwhile_is_no_failure(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.table()
+    original, planned = apply.read_and_plan, list[int]()
+
+    def read_and_plan(*arguments: Any, **named: Any) -> Any:
+        found = original(*arguments, **named)
+        if not planned:
+            place("CREATE TABLE by_hand PARTITION OF facts FOR VALUES FROM ('2024-04-01+00') TO ('2024-05-01+00')")
+            place.own("by_hand")
+        planned.append(len(found[0][2]))
+        return found
+
+    monkeypatch.setattr(apply, "read_and_plan", read_and_plan)
+    report = place.maintain()
+    assert not report.failed, report
+    assert len(planned) == 2
+    assert place.partitions() == ["by_hand", "facts_y2024m01", "facts_y2024m02", "facts_y2024m03", "facts_y2024m05"]
+
+
+def steps(place: Place) -> int:
+    return sum(len(action.statements) for action in place.plan())
+
+
+def test_a_session_that_is_killed_after_any_statement_is_completed_by_the_next(place: Place) -> None:
+    place.table()
+    place("GRANT SELECT ON facts TO {}", place.app)
+    killed = 0
+    while due := steps(place):
+        statement = killed % due
+        with connect(place.dsn, see_all_rows=True) as connection:
+            dying = Dying(connection, statement, place.kill)
+            with pytest.raises(psycopg.OperationalError):
+                dying.do(place.plan())
+        killed += 1
+        if killed == 12:
+            assert not place.maintain().failed
+    assert killed >= 8
+    assert place.partitions() == ["facts_y2024m01", *AHEAD]
+    assert kinds(place.plan()) == []
+
+
+class Dying:
+    """A connection whose backend is terminated after so many statements of a plan."""
+
+    def __init__(self, connection: psycopg.Connection[Any], after: int, kill: Callable[[int], object]) -> None:
+        self.connection, self.after, self.kill = connection, after, kill
+        self.seen = 0
+
+    def do(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action.statements:
+                apply.run(self, action, 1000)  # type: ignore[arg-type]
+
+    def transaction(self) -> Any:
+        return self.connection.transaction()
+
+    def execute(self, query: Any, parameters: Any = None) -> Any:
+        answer = self.connection.execute(query, parameters)
+        if isinstance(query, bytes):
+            if self.seen == self.after:
+                self.kill(self.connection.info.backend_pid)
+            self.seen += 1
+        return answer
+
+
+def test_names_of_63_bytes_and_with_quotes(place: Place) -> None:
+    odd = 'we"ird Täble; --' + "x" * 36
+    assert len(f"{odd}_2024_01".encode()) <= 63
+    place('CREATE TABLE {} (at timestamptz, "v\'" text) PARTITION BY RANGE (at)', odd)
+    place.own(odd)
+    policy = RangePartition(range="at", name="{table}_{year}_{month}")
+    report = place.maintain(policy, table=odd)
+    assert (report.failed, report.findings) == (False, [])
+    assert len(place.partitions(odd)) == 5
+    assert place.partitions(odd)[0] == f"{odd}_2024_01"
+    longer = RangePartition(range="at", name="{table}_{year}_{month}_longer")
+    place("DROP TABLE {}", f"{odd}_2024_05")
+    assert {action.kind for action in place.plan(longer, table=odd)} == {"refuse"}
+
+
+def test_a_default_partition_with_rows_is_planned_around(place: Place) -> None:
+    place.table()
+    place("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    place.own("rest")
+    place("INSERT INTO facts VALUES (1, '2024-03-05+00', 'early bird')")
+    report = place.maintain()
+    assert place.partitions() == ["facts_y2024m01", "facts_y2024m02", "facts_y2024m04", "facts_y2024m05", "rest"]
+    refused = [finding for finding in report.findings if finding.kind == "refuse"]
+    assert [finding.partition for finding in refused] == ["facts_y2024m03"]
+    assert place.rows("SELECT tableoid::regclass::text FROM facts") == [("rest",)]
+    assert not report.failed
+
+
+def test_what_another_tool_maintains_is_left_alone(place: Place) -> None:
+    place.table()
+    place("CREATE SCHEMA partman")
+    place("CREATE TABLE partman.part_config (parent_table text, partition_interval text)")
+    place("INSERT INTO partman.part_config VALUES ('public.facts', '1 month')")
+    place("GRANT USAGE ON SCHEMA partman TO {}", place.owner)
+    place("GRANT SELECT ON partman.part_config TO {}", place.owner)
+    report = place.maintain()
+    assert not report.done
+    assert ["pg_partman maintains it" in finding.reason for finding in report.findings] == [True]
+
+
+def test_open_ends_foreign_keys_and_other_bounds_are_said(place: Place) -> None:
+    place.table()
+    place("CREATE TABLE old PARTITION OF facts FOR VALUES FROM (MINVALUE) TO ('2023-11-20+00')")
+    place("CREATE TABLE rest PARTITION OF facts FOR VALUES FROM ('2024-03-10+00') TO (MAXVALUE)")
+    place("CREATE TABLE pointing (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES facts)")
+    place.own("old", "rest", "pointing")
+    report = place.maintain()
+    assert not report.failed, report
+    assert place.partitions() == [
+        "facts_y2024m01", "facts_y2024m02", "facts_y2024m03_from_20240301t000000", "old", "rest",
+    ]  # fmt: skip
+    told = {finding.partition: finding.reason for finding in report.findings}
+    assert told == {
+        "old": "has no beginning: it takes rows of any age, and moves to a tier as a whole",
+        "rest": "has no end: no partition can be made beside it",
+        "": "the foreign key pointing_id_at_fkey of public.pointing references it: no partition can be detached",
+    }
+
+
+def test_partitions_of_partitions_are_kept_like_their_parent(place: Place) -> None:
+    place.table()
+    place("CREATE TABLE facts_y2024m02 PARTITION OF facts FOR VALUES FROM ('2024-02-01+00') TO ('2024-03-01+00')"
+          " PARTITION BY HASH (id)")  # fmt: skip
+    place.own("facts_y2024m02")
+    place("GRANT SELECT ON facts TO {}", place.app)
+    assert not place.maintain().failed
+    assert kinds(place.plan()) == []
+    assert place.partitions() == ["facts_y2024m01", *AHEAD]
+
+
+def test_parts_of_a_hash_are_held_against_their_parent_and_counted(place: Place) -> None:
+    place("CREATE TABLE facts (id bigint, v text) PARTITION BY HASH (id)")
+    for remainder in (0, 1, 2):
+        place(f"CREATE TABLE facts_p{remainder} PARTITION OF facts FOR VALUES WITH (MODULUS 4, REMAINDER {remainder})")
+        place.own(f"facts_p{remainder}")
+    place.own("facts")
+    place("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    policy = HashPartition(hash="id", modulus=4, name="{table}_p{remainder}")
+    report = place.maintain(policy)
+    assert [done.action.kind for done in report.done] == ["mend", "mend", "mend", "analyze"]
+    assert [finding.reason for finding in report.findings] == [
+        "its 3 partitions take 75% of the rows; the others are refused"
+    ]

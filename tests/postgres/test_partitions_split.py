@@ -1,0 +1,424 @@
+"""Splitting filled partitions on real servers: nothing lost or doubled, whoever writes and wherever it is cut off."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from test_partitions_applied import Place
+
+from demo.servers import Servers
+from demo.servers.binaries import client
+from warehouse.catalog.partition import HashPartition, RangePartition
+from warehouse.errors import Busy, DrivetrainError
+from warehouse.partitions import mirror
+from warehouse.partitions import split as splits
+from warehouse.partitions.apply import Patience
+from warehouse.partitions.facts import PartitionedTable
+from warehouse.partitions.pieces import halves
+from warehouse.partitions.plan import Target
+from warehouse.partitions.reading import read_extent, read_partitioned
+from warehouse.partitions.reshape import dissolution, growth, to_dissolve
+from warehouse.partitions.split import Progress, Splitting, abandon, split, under_way
+from warehouse.postgres.sessions import Dsn, connect
+
+QUICK = Patience(lock_timeout=100, attempts=50, pause=0.01)
+ROWS = 4000
+
+
+@pytest.fixture
+def place(empty_database: str) -> Iterator[Place]:
+    made = Place(empty_database)
+    try:
+        made("CREATE TABLE riders (id int PRIMARY KEY)")
+        made("INSERT INTO riders SELECT generate_series(0, 99)")
+        made(
+            "CREATE TABLE ledger (id bigint GENERATED ALWAYS AS IDENTITY, rider int NOT NULL REFERENCES riders,"
+            " amount numeric(12,2), note text, twice numeric GENERATED ALWAYS AS (amount * 2) STORED,"
+            " PRIMARY KEY (id, rider)) PARTITION BY HASH (rider)"
+        )
+        for remainder in (0, 1):
+            bound = f"FOR VALUES WITH (MODULUS 2, REMAINDER {remainder})"
+            made(f"CREATE TABLE ledger_p{remainder} PARTITION OF ledger {bound}")
+        made("CREATE INDEX ledger_amount ON ledger (amount)")
+        made.own("riders", "ledger", "ledger_p0", "ledger_p1")
+        made("GRANT SELECT, INSERT, UPDATE, DELETE ON ledger TO {}", made.app)
+        made(f"INSERT INTO ledger (rider, amount) SELECT i % 100, i FROM generate_series(1, {ROWS}) AS i")
+        yield made
+    finally:
+        made.close()
+
+
+def doubling(remainder: int = 0, modulus: int = 2) -> Splitting:
+    pieces = halves("ledger", "{table}_p{remainder}", modulus, remainder, modulus * 2)
+    return Splitting("public", "ledger", f"ledger_p{remainder}", "rider", tuple(pieces))
+
+
+def content(place: Place) -> tuple[Any, ...]:
+    (row,) = place.rows("SELECT count(*), count(DISTINCT id), sum(amount), sum(hashtext(ledger::text)) FROM ledger")
+    return row
+
+
+def run(place: Place, splitting: Splitting, patience: Patience = QUICK) -> Progress:
+    with connect(place.dsn, see_all_rows=True) as connection:
+        return split(connection, splitting, patience)
+
+
+def leftovers(place: Place) -> list[tuple[Any, ...]]:
+    return place.rows(
+        "SELECT relname FROM pg_class WHERE relname ~ '^drivetrain_' UNION ALL SELECT proname FROM pg_proc"
+        " WHERE proname ~ '^drivetrain_' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ '^drivetrain_'"
+        " UNION ALL SELECT conname FROM pg_constraint WHERE conname ~ '^drivetrain_'"
+    )
+
+
+def test_a_hash_grows_one_remainder_at_a_time(place: Place) -> None:
+    before = content(place)
+    run(place, doubling(0))
+    assert content(place) == before
+    assert place.partitions("ledger") == ["ledger_p0", "ledger_p1", "ledger_p2"]
+    run(place, doubling(1))
+    assert content(place) == before
+    assert place.partitions("ledger") == ["ledger_p0", "ledger_p1", "ledger_p2", "ledger_p3"]
+    assert leftovers(place) == []
+    bounds = place.rows("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname ~ '^ledger_p.$' ORDER BY 1")
+    assert bounds == [(f"FOR VALUES WITH (modulus 4, remainder {remainder})",) for remainder in range(4)]
+    place("INSERT INTO ledger (rider, amount) SELECT i % 100, 1 FROM generate_series(1, 200) AS i")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        place("INSERT INTO ledger (rider, amount) VALUES (1000, 1)")
+
+
+def test_a_piece_has_what_the_partition_had(place: Place) -> None:
+    place("ALTER TABLE ledger_p0 SET (fillfactor = 77)")
+    place("GRANT SELECT ON ledger_p0 TO {}", place.app)
+    place("ALTER TABLE ledger_p0 ENABLE ROW LEVEL SECURITY")
+    place("ALTER TABLE ledger_p0 FORCE ROW LEVEL SECURITY")
+    place("CREATE POLICY p ON ledger_p0 USING (amount > 0)")
+    with pytest.raises(DrivetrainError, match="row-level security is forced"):
+        run(place, doubling(0))
+    place("ALTER ROLE {} BYPASSRLS", place.maintainer)
+    with connect(place.dsn) as connection:
+        before = mirror.read_surroundings(connection, "ledger_p0")
+        run(place, doubling(0))
+        assert mirror.read_surroundings(connection, "ledger_p0") == before
+        assert mirror.read_surroundings(connection, "ledger_p2") == before
+    assert before.row_security == "forced"
+
+
+def test_attaching_looks_at_no_row(place: Place) -> None:
+    """Or the parent would be locked for as long as a scan takes."""
+    with connect(place.dsn, see_all_rows=True) as connection:
+        said: list[str] = []
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+        connection.execute("SET client_min_messages = debug1")
+        split(connection, doubling(0), QUICK)
+    implied = [text for text in said if "is implied by existing constraints" in text]
+    assert len(implied) == 2, said
+    assert not [text for text in said if "verifying table" in text and "ledger_p" in text]
+
+
+class Writers:
+    """Sessions that insert, update, move and delete until they are stopped."""
+
+    def __init__(self, place: Place, isolation: psycopg.IsolationLevel) -> None:
+        self.place, self.isolation = place, isolation
+        self.end = threading.Event()
+        self.failures: list[psycopg.Error] = []
+        self.done = 0
+        self.threads = [threading.Thread(target=self.work, args=(number,)) for number in range(3)]
+
+    def work(self, number: int) -> None:
+        info = self.place.admin.info
+        with psycopg.connect(info.dsn, password=info.password) as connection:
+            connection.isolation_level = self.isolation
+            turn = 0
+            while not self.end.is_set():
+                turn += 1
+                target = (number * 1000 + turn * 37) % ROWS
+                try:
+                    connection.execute("INSERT INTO ledger (rider, amount) VALUES (%s, %s)", (turn % 100, turn))
+                    connection.execute("UPDATE ledger SET note = 'seen', amount = amount + 1 WHERE id = %s", (target,))
+                    connection.execute("UPDATE ledger SET rider = (rider + 1) %% 100 WHERE id = %s", (target + 1,))
+                    connection.execute("DELETE FROM ledger WHERE id = %s", (target + 2,))
+                    connection.commit()
+                    self.done += 1
+                except psycopg.Error as error:
+                    connection.rollback()
+                    if self.isolation == psycopg.IsolationLevel.READ_COMMITTED or not isinstance(
+                        error, psycopg.errors.SerializationFailure
+                    ):
+                        self.failures.append(error)
+
+    def __enter__(self) -> Writers:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end.set()
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("isolation", [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ])
+def test_nothing_is_lost_or_doubled_beside_writers(
+    place: Place, isolation: psycopg.IsolationLevel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits, "LARGEST", 100)
+    original = splits._swap  # type: ignore[reportPrivateUsage]
+    compared: list[bool] = []
+
+    def swap(connection: Any, splitting: Splitting, columns: Any, progress: Progress) -> None:
+        """With the parent locked by nobody yet: then the writers go on until the lock is had."""
+        connection.execute("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE")
+        whole = connection.execute("SELECT array_agg(p::text ORDER BY id) FROM ledger_p0 AS p").fetchone()
+        mark = splitting.mark
+        pieces = connection.execute(
+            f"SELECT array_agg(p::text ORDER BY id) FROM (SELECT * FROM {mark}_0 UNION ALL SELECT * FROM {mark}_1) AS p"
+        ).fetchone()
+        compared.append(whole == pieces)
+        original(connection, splitting, columns, progress)
+
+    monkeypatch.setattr(splits, "_swap", swap)
+    with Writers(place, isolation) as writers:
+        run(place, doubling(0))
+    assert writers.failures == []
+    assert writers.done > 20
+    assert compared[-1], "at the moment of the swap every row is in the pieces as it is in the partition"
+    (wrong,) = place.rows("SELECT count(*) FROM ledger WHERE twice IS DISTINCT FROM amount * 2")
+    assert wrong == (0,)
+    rows, keys, *_ = content(place)
+    assert rows == keys
+    assert leftovers(place) == []
+
+
+def test_emptying_the_table_meanwhile_empties_the_pieces(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = mirror.equal
+
+    def equal(*arguments: Any) -> bool:
+        place("TRUNCATE ledger")
+        return original(*arguments)
+
+    monkeypatch.setattr(mirror, "equal", equal)
+    run(place, doubling(0))
+    assert content(place)[0] == 0
+
+
+STEPS = ["begin", "copy_batch", "equal", "bind", "at_work", "sequences_to"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_session_killed_at_any_step_is_completed_by_the_next(
+    place: Place, step: str, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(place)
+    original = getattr(mirror, step)
+
+    def dying(connection: psycopg.Connection[Any], *rest: Any) -> Any:
+        answer = original(connection, *rest) if when == "after" else None
+        place.kill(connection.info.backend_pid)
+        return original(connection, *rest) if when == "before" else answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, step, dying)
+        with pytest.raises(psycopg.OperationalError):
+            run(place, doubling(0))
+    assert content(place) == before
+    place("UPDATE ledger SET note = 'meanwhile' WHERE id <= 100")
+    after = content(place)
+    run(place, doubling(0))
+    assert content(place) == after
+    assert place.partitions("ledger") == ["ledger_p0", "ledger_p1", "ledger_p2"]
+    assert leftovers(place) == []
+
+
+def test_a_split_can_be_abandoned_until_the_swap(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "equal", lambda *_: False)  # type: ignore[reportUnknownLambdaType]
+        with pytest.raises(DrivetrainError, match="still differ"):
+            run(place, doubling(0))
+    with connect(place.dsn, see_all_rows=True) as connection:
+        assert under_way(connection, doubling(0)) == doubling(0)
+        assert abandon(connection, doubling(0))
+        assert not abandon(connection, doubling(0))
+    assert (content(place), leftovers(place)) == (before, [])
+    assert place.partitions("ledger") == ["ledger_p0", "ledger_p1"]
+
+
+def test_a_mirror_that_was_disabled_stops_the_swap(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = mirror.bind
+
+    def bind(*arguments: Any) -> None:
+        original(*arguments)
+        place("ALTER TABLE ledger_p0 DISABLE TRIGGER {}", doubling(0).mark)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "bind", bind)
+        with pytest.raises((DrivetrainError, psycopg.Error)):
+            run(place, doubling(0), Patience(lock_timeout=100, attempts=2, pause=0.01))
+    assert place.partitions("ledger") == ["ledger_p0", "ledger_p1"]
+
+
+def test_a_lock_that_is_not_to_be_had_is_said_and_nothing_is_lost(place: Place) -> None:
+    before = content(place)
+    info = place.admin.info
+    with psycopg.connect(info.dsn, password=info.password) as reader:
+        reader.execute("SELECT count(*) FROM ledger")
+        with pytest.raises(Busy, match="no lock in 2 attempts"):
+            run(place, doubling(0), Patience(lock_timeout=50, attempts=2, pause=0.01))
+    run(place, doubling(0))
+    assert content(place) == before
+
+
+def test_a_table_without_a_key_is_refused(place: Place) -> None:
+    place("CREATE TABLE keyless (rider int, v text) PARTITION BY HASH (rider)")
+    place("CREATE TABLE keyless_p0 PARTITION OF keyless FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    place.own("keyless", "keyless_p0")
+    pieces = tuple(halves("keyless", "{table}_p{remainder}", 1, 0, 2))
+    with pytest.raises(DrivetrainError, match="no primary key"):
+        run(place, Splitting("public", "keyless", "keyless_p0", "rider", pieces))
+
+
+def whole_table(place: Place, table: str) -> PartitionedTable:
+    with connect(place.dsn, see_all_rows=True) as connection:
+        return read_partitioned(connection, [("public", table)])["public", table]
+
+
+GROWING = HashPartition(hash="rider", modulus=2, name="{table}_p{remainder}", grow_to=32)
+HASHED = Target("app", "ledger", "source", GROWING)
+
+
+@pytest.mark.parametrize("goals", [(4, 8, 16), (32,)])
+def test_a_hash_grows_to_any_multiple(place: Place, goals: tuple[int, ...]) -> None:
+    before = content(place)
+    for goal in goals:
+        for due in growth(HASHED, whole_table(place, "ledger"), goal):
+            run(place, due)
+        facts = whole_table(place, "ledger")
+        assert sorted(part.slot for part in facts.parts if part.slot) == [(goal, each) for each in range(goal)]
+        assert growth(HASHED, facts, goal) == []
+    assert content(place) == before
+    assert leftovers(place) == []
+
+
+def test_a_growth_that_was_interrupted_between_two_remainders_goes_on(place: Place) -> None:
+    run(place, growth(HASHED, whole_table(place, "ledger"), 4)[0])
+    assert [due.partition for due in growth(HASHED, whole_table(place, "ledger"), 4)] == ["ledger_p1"]
+
+
+@pytest.mark.parametrize(
+    ("goal", "said"), [(3, "does not divide into 3 parts"), (64, "to 32 at most, and 64"), (5, "does not divide")]
+)
+def test_a_growth_that_cannot_be_is_refused(place: Place, goal: int, said: str) -> None:
+    with pytest.raises(DrivetrainError, match=said):
+        growth(HASHED, whole_table(place, "ledger"), goal)
+
+
+def test_what_a_foreign_key_references_cannot_be_split(place: Place) -> None:
+    place("CREATE TABLE notes (id bigint, rider int, FOREIGN KEY (id, rider) REFERENCES ledger)")
+    with pytest.raises(DrivetrainError, match=r"foreign key notes_id_rider_fkey of public\.notes"):
+        growth(HASHED, whole_table(place, "ledger"), 4)
+
+
+MONTHLY = Target("app", "facts", "source", RangePartition(range="at", name="{table}_y{year}m{month}", premake=1))
+AT = dt.datetime(2024, 3, 10, tzinfo=dt.UTC)
+
+
+def dissolve(place: Place) -> list[str]:
+    facts = whole_table(place, "facts")
+    for part in to_dissolve(facts):
+        with connect(place.dsn, see_all_rows=True) as connection:
+            extent = read_extent(connection, facts, part)
+        run(place, dissolution(MONTHLY, facts, part, AT, extent))
+    return place.partitions()
+
+
+@pytest.fixture
+def ranged(place: Place) -> Place:
+    place("CREATE TABLE facts (id int, at timestamptz, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
+    place("CREATE TABLE facts_y2024m01 PARTITION OF facts FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')")
+    place.own("facts", "facts_y2024m01")
+    return place
+
+
+def test_a_default_partition_becomes_the_months_of_its_rows_and_those_ahead(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2023-11-30 23:30+00'), (2, '2024-01-15+00'), (3, '2024-02-01+00')")
+    before = ranged.rows("SELECT * FROM facts ORDER BY id")
+    assert dissolve(ranged) == [
+        *("facts_y2023m11", "facts_y2023m12", "facts_y2024m01", "facts_y2024m02", "facts_y2024m03", "facts_y2024m04"),
+    ]
+    assert ranged.rows("SELECT * FROM facts ORDER BY id") == before
+    assert ranged.rows("SELECT tableoid::regclass::text FROM facts WHERE id = 1") == [("facts_y2023m11",)]
+    assert leftovers(ranged) == []
+
+
+def test_an_endless_partition_becomes_months_from_where_it_began(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts FOR VALUES FROM ('2024-02-10+00') TO (MAXVALUE)")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2024-02-11+00'), (2, '2024-06-15+00')")
+    assert dissolve(ranged) == [
+        *("facts_y2024m01", "facts_y2024m02_from_20240210t000000", "facts_y2024m03"),
+        *("facts_y2024m04", "facts_y2024m05", "facts_y2024m06"),
+    ]
+    assert ranged.rows("SELECT count(*) FROM facts") == [(2,)]
+
+
+def test_rows_without_a_time_keep_a_default_partition(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, 'infinity'), (2, '2024-02-01+00')")
+    with pytest.raises(DrivetrainError, match=r"1 row\(s\) of rest have no time, or an infinite one"):
+        dissolve(ranged)
+
+
+def test_a_database_restored_from_a_dump_of_the_middle_is_written_to_and_completed(
+    place: Place, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pieces and their constraints are in the dump; the parent has another OID where it is restored."""
+
+    class Stopped(Exception):
+        pass
+
+    def at_work(*_: object) -> bool:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "at_work", at_work)
+        with pytest.raises(Stopped):
+            run(place, doubling(0))
+    admin = servers.server("operational")
+    dumped = subprocess.run(
+        [client("pg_dump"), admin.dsn(place.admin.info.dbname)], capture_output=True, check=True, text=True
+    ).stdout
+    name = f"restored_{uuid.uuid4().hex[:12]}"
+    place("CREATE DATABASE {}", name)
+    try:
+        with psycopg.connect(admin.dsn(name), autocommit=True) as connection:
+            connection.execute("CREATE TABLE shifts_every_oid ()")
+        subprocess.run(
+            [client("psql"), "-q", "-v", "ON_ERROR_STOP=1", admin.dsn(name)],
+            input=dumped, capture_output=True, check=True, text=True,
+        )  # fmt: skip
+        with psycopg.connect(admin.dsn(name), autocommit=True) as connection:
+            connection.execute("INSERT INTO ledger (rider, amount) SELECT i % 100, 5 FROM generate_series(1, 300) AS i")
+            connection.execute("UPDATE ledger SET note = 'after the restore' WHERE id % 7 = 0")
+            connection.execute("DELETE FROM ledger WHERE id % 11 = 0")
+            query = "SELECT count(*), sum(hashtext(ledger::text)) FROM ledger"
+            before = connection.execute(query).fetchone()
+            with connect(Dsn(admin.dsn(name)), see_all_rows=True) as session:
+                split(session, doubling(0), QUICK)
+            assert connection.execute(query).fetchone() == before
+            left = connection.execute("SELECT relname FROM pg_class WHERE relname ~ '^drivetrain_'").fetchall()
+            assert left == []
+    finally:
+        place("DROP DATABASE {} WITH (FORCE)", name)

@@ -1,0 +1,206 @@
+"""Planning of range partitions: for any bounds and any date, no gap, no overlap, and nothing when it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warehouse.catalog.partition import RangePartition
+from warehouse.catalog.periods import Period, period_start, shifted
+from warehouse.partitions.actions import Action
+from warehouse.partitions.facts import Bound, Part, PartitionedTable, Surroundings
+from warehouse.partitions.plan import MOST_AT_ONCE, Target, parts_ahead, plan, wanted
+
+OWNED = Surroundings(owner="app")
+NAMES: dict[Period, str] = {
+    "day": "{table}_{year}_{month}_{day}",
+    "week": "{table}_{year}w{week}",
+    "month": "{table}_y{year}m{month}",
+    "quarter": "{table}_{year}q{quarter}",
+    "year": "{table}_{year}",
+}
+periods = st.sampled_from(get_args(Period))
+moments = st.datetimes(dt.datetime(2019, 12, 20), dt.datetime(2024, 3, 10), timezones=st.just(dt.UTC))
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def declared(every: Period, premake: int = 3) -> RangePartition:
+    return RangePartition(range="at", every=every, name=NAMES[every], premake=premake)
+
+
+def table(*bounds: tuple[dt.datetime | None, dt.datetime | None], **facts: object) -> PartitionedTable:
+    parts = tuple(
+        Part(oid=n, schema="app", name=f"part{n}", bound_text="FOR VALUES ...", surroundings=OWNED, bound=Bound(*each))
+        for n, each in enumerate(bounds)
+    )
+    whole = PartitionedTable(
+        oid=1,
+        schema="app",
+        name="t",
+        surroundings=OWNED,
+        strategy="range",
+        columns=("at",),
+        role="app",
+        parts=parts,
+        analysed_at=dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
+    )
+    return dataclasses.replace(whole, **facts)  # type: ignore[arg-type]
+
+
+def target(policy: RangePartition) -> Target:
+    return Target("app", "t", "source", policy)
+
+
+def made(actions: list[Action]) -> list[Action]:
+    return [action for action in actions if action.kind == "create"]
+
+
+@st.composite
+def disjoint_bounds(draw: st.DrawFn) -> list[tuple[dt.datetime, dt.datetime]]:
+    """Ranges of any length that do not overlap, with or without gaps; not only midnights."""
+    edges = sorted(draw(st.lists(moments, max_size=12, unique=True)))
+    pairs = list(itertools.pairwise(edges))
+    return draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
+
+
+@given(disjoint_bounds(), moments, periods, st.integers(1, 12))
+def test_no_gap_no_overlap_and_then_nothing(
+    bounds: list[tuple[dt.datetime, dt.datetime]], at: dt.datetime, every: Period, premake: int
+) -> None:
+    policy = declared(every, premake)
+    due = wanted(policy, table(*bounds), at)
+    everything = sorted([*bounds, *((span.start, span.end) for span in due)])
+    for (_, end), (start, _) in itertools.pairwise(everything):
+        assert end == start, "neither gap nor overlap"
+    current = period_start(every, at.date())
+    assert everything[0][0] <= midnight(current)
+    assert everything[-1][1] >= midnight(shifted(every, current, premake + 1))
+    assert all(
+        span.start < span.end <= midnight(shifted(every, period_start(every, span.start.date()), 1)) for span in due
+    )
+    assert wanted(policy, table(*everything), at) == []
+    ahead = parts_ahead(table(*everything), at)
+    assert ahead is not None
+    assert ahead >= midnight(shifted(every, current, premake + 1))
+
+
+@given(disjoint_bounds(), moments, periods)
+def test_every_partition_has_a_name_of_its_own(
+    bounds: list[tuple[dt.datetime, dt.datetime]], at: dt.datetime, every: Period
+) -> None:
+    actions = plan(target(declared(every)), table(*bounds), at)
+    names = [action.partition for action in made(actions)]
+    assert len(names) == len(set(names))
+    assert names or len(wanted(declared(every), table(*bounds), at)) in (0, *range(MOST_AT_ONCE + 1, 10_000))
+
+
+@given(disjoint_bounds(), moments, moments, periods)
+def test_a_clock_set_back_changes_nothing(
+    bounds: list[tuple[dt.datetime, dt.datetime]], one: dt.datetime, other: dt.datetime, every: Period
+) -> None:
+    earlier, later = sorted((one, other))
+    after = [*bounds, *((span.start, span.end) for span in wanted(declared(every), table(*bounds), later))]
+    if period_start(every, earlier.date()) >= min(start for start, _ in after).date():
+        assert wanted(declared(every), table(*after), earlier) == []
+
+
+def test_months_ahead_with_a_name_and_bounds_in_utc() -> None:
+    at = dt.datetime(2024, 2, 29, 23, 59, tzinfo=dt.UTC)
+    creations = made(
+        plan(target(declared("month")), table((midnight(dt.date(2024, 1, 1)), midnight(dt.date(2024, 2, 1)))), at)
+    )
+    assert [action.partition for action in creations] == ["t_y2024m02", "t_y2024m03", "t_y2024m04", "t_y2024m05"]
+    attach = creations[0].statements[-1]
+    assert attach.sql.endswith("FOR VALUES FROM ('2024-02-01 00:00:00+00') TO ('2024-03-01 00:00:00+00')")
+    assert attach.lock == "SHARE UPDATE EXCLUSIVE on t"
+
+
+def test_the_moment_decides_in_utc_whatever_its_zone() -> None:
+    kolkata = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    at = dt.datetime(2024, 2, 1, 2, 0, tzinfo=kolkata)  # 31 January in UTC
+    spans = wanted(declared("month", 1), table((midnight(dt.date(2024, 1, 1)), midnight(dt.date(2024, 2, 1)))), at)
+    assert [span.start for span in spans] == [midnight(dt.date(2024, 2, 1))]
+
+
+def test_a_new_table_begins_a_period_before_the_current_one() -> None:
+    spans = wanted(declared("month", 1), table(), dt.datetime(2024, 3, 1, tzinfo=dt.UTC))
+    assert [f"{span.start:%Y-%m}" for span in spans] == ["2024-02", "2024-03", "2024-04"]
+
+
+def test_a_week_is_named_by_its_own_year() -> None:
+    at = dt.datetime(2024, 12, 31, tzinfo=dt.UTC)
+    actions = made(
+        plan(target(declared("week", 1)), table((midnight(dt.date(2024, 12, 23)), midnight(dt.date(2024, 12, 30)))), at)
+    )
+    assert [action.partition for action in actions] == ["t_2025w01", "t_2025w02"]
+
+
+def test_a_name_that_postgresql_would_cut_is_refused() -> None:
+    long = table(name="t" * 60)
+    actions = plan(target(declared("month")), long, dt.datetime(2024, 3, 1, tzinfo=dt.UTC))
+    assert not made(actions)
+    assert {action.kind for action in actions} == {"refuse"}
+    assert "69 bytes" in actions[0].reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"strategy": ""}, "plain table"),
+        ({"strategy": "list"}, "by list (at)"),
+        ({"columns": ("id",)}, "by range (id)"),
+        ({"columns": ("",)}, "by range (an expression)"),
+        ({"maintained_by": "pg_partman"}, "two maintainers"),
+    ],
+)
+def test_what_is_not_ours_to_maintain_is_refused_as_a_whole(facts: dict[str, object], said: str) -> None:
+    (action,) = plan(target(declared("month")), table(**facts), dt.datetime(2024, 3, 1, tzinfo=dt.UTC))
+    assert (action.kind, action.statements) == ("refuse", ())
+    assert said in action.reason
+    assert action.remedy
+
+
+def test_a_table_that_is_not_there_is_refused() -> None:
+    (action,) = plan(target(declared("month")), None, dt.datetime(2024, 3, 1, tzinfo=dt.UTC))
+    assert action.kind == "refuse"
+
+
+def test_a_raw_table_that_was_never_ingested_is_ingestion_s() -> None:
+    raw = Target("app", "t", "warehouse", declared("month"))
+    assert plan(raw, None, dt.datetime(2024, 3, 1, tzinfo=dt.UTC)) == []
+
+
+def test_a_bound_far_in_the_past_makes_no_thousands() -> None:
+    facts = table((midnight(dt.date(1, 1, 1)), midnight(dt.date(1, 1, 2))))
+    actions = plan(target(declared("day")), facts, dt.datetime(2024, 3, 1, tzinfo=dt.UTC))
+    assert not made(actions)
+    assert "more than the 1000" in actions[0].reason
+
+
+def test_rows_in_a_default_partition_keep_their_range_from_being_made() -> None:
+    at = dt.datetime(2024, 3, 15, tzinfo=dt.UTC)
+    default = Part(oid=9, schema="app", name="rest", bound_text="DEFAULT", surroundings=OWNED, filled=True)
+    facts = table(parts=(default,))
+    spans = wanted(declared("month", 1), facts, at)
+    actions = plan(target(declared("month", 1)), facts, at, {span: span.start.month == 3 for span in spans})
+    assert [action.partition for action in made(actions)] == ["t_y2024m02", "t_y2024m04"]
+    refused = [action for action in actions if action.kind == "refuse"]
+    assert [action.partition for action in refused] == ["t_y2024m03"]
+    assert any(action.kind == "report" and action.partition == "rest" for action in actions)
+
+
+def test_an_open_end_is_planned_around() -> None:
+    march = midnight(dt.date(2024, 3, 1))
+    facts = table((midnight(dt.date(2024, 2, 1)), march), (march, None))
+    actions = plan(target(declared("month")), facts, dt.datetime(2024, 3, 15, tzinfo=dt.UTC))
+    assert not made(actions)
+    assert any("no end" in action.reason for action in actions)

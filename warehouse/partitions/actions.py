@@ -1,0 +1,79 @@
+"""What a plan consists of: actions with their reason, and statements with the lock that each takes.
+
+Plain values: they can be printed, compared, refused, and carried out by ``warehouse.partitions.apply``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["create", "mend", "index", "analyze", "report", "refuse"]
+
+#: The strongest lock that a statement takes, and what that holds up.
+ACCESS_SHARE = "ACCESS SHARE"
+SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
+SHARE_ROW = "SHARE ROW EXCLUSIVE"
+ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement as it will be sent.
+
+    Attributes:
+        sql: its text.
+        lock: the strongest lock that it takes on anything that is in use, and on what; '' for none.
+    """
+
+    sql: str
+    lock: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do, or to say.
+
+    Attributes:
+        kind: ``create`` a partition; ``mend`` what an existing one lacks; build an ``index`` that it lacks; ``analyze``
+            the parent; ``report`` what somebody should know and nothing is done about; ``refuse`` what would be due and
+            cannot be done.
+        system, table: as in the catalog.
+        where: ``source`` or ``warehouse``.
+        partition: schema and name; '' for the table itself.
+        reason: why, for a person.
+        remedy: what a person can do, where something is reported or refused.
+        statements: in order; one transaction, unless ``alone``.
+        alone: each statement runs outside a transaction (CREATE INDEX CONCURRENTLY).
+    """
+
+    kind: Kind
+    system: str
+    table: str
+    where: Literal["source", "warehouse"]
+    partition: str
+    reason: str
+    remedy: str = ""
+    statements: tuple[Statement, ...] = ()
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What maintenance would do now.
+
+    Attributes:
+        actions: in the order in which they are carried out.
+    """
+
+    actions: tuple[Action, ...] = field(default=())
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """Those that do something."""
+        return tuple(action for action in self.actions if action.statements)
+
+    @property
+    def findings(self) -> tuple[Action, ...]:
+        """Those that only say something."""
+        return tuple(action for action in self.actions if not action.statements)

@@ -1,0 +1,89 @@
+"""Into what a partition is split: pieces by remainder of a hash or by range of time, that together take every row."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+
+@dataclass(frozen=True)
+class HashPiece:
+    """Rows of one remainder of a modulus."""
+
+    name: str
+    modulus: int
+    remainder: int
+
+    def bound(self) -> sql.Composable:
+        """As ATTACH PARTITION takes it."""
+        return sql.SQL("WITH (MODULUS {}, REMAINDER {})").format(sql.Literal(self.modulus), sql.Literal(self.remainder))
+
+    def holds(self, parent: sql.Identifier, column: sql.Composable) -> sql.Composable:
+        """Whether a row belongs here: PostgreSQL's own partition constraint, by which ATTACH knows it for proven.
+
+        The parent is named, not numbered: a database restored from a dump has other OIDs.
+        """
+        return sql.SQL("satisfies_hash_partition({}::regclass, {}, {}, {})").format(
+            sql.Literal(parent.as_string(None)), sql.Literal(self.modulus), sql.Literal(self.remainder), column
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """To be kept until the split is done."""
+        return {"name": self.name, "modulus": self.modulus, "remainder": self.remainder}
+
+
+@dataclass(frozen=True)
+class RangePiece:
+    """Rows of one range of time, as bounds are written for the key's type."""
+
+    name: str
+    start: str
+    end: str
+
+    def bound(self) -> sql.Composable:
+        """As ATTACH PARTITION takes it."""
+        return sql.SQL("FROM ({}) TO ({})").format(sql.Literal(self.start), sql.Literal(self.end))
+
+    def holds(self, parent: sql.Identifier, column: sql.Composable) -> sql.Composable:  # noqa: ARG002
+        """Whether a row belongs here."""
+        return sql.SQL("{column} IS NOT NULL AND {column} >= {} AND {column} < {}").format(
+            sql.Literal(self.start), sql.Literal(self.end), column=column
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """To be kept until the split is done."""
+        return {"name": self.name, "start": self.start, "end": self.end}
+
+
+Piece = HashPiece | RangePiece
+
+
+def from_json(content: dict[str, Any]) -> Piece:
+    """What ``as_json`` gave."""
+    return HashPiece(**content) if "modulus" in content else RangePiece(**content)
+
+
+def halves(table: str, pattern: str, modulus: int, remainder: int, goal: int) -> list[HashPiece]:
+    """The remainders of ``goal`` that a remainder of ``modulus`` falls into.
+
+    Args:
+        table: name of the parent.
+        pattern: of a partition's name, with ``{remainder}``.
+        modulus, remainder: of the partition that is split.
+        goal: a multiple of ``modulus``.
+    """
+    return [
+        HashPiece(pattern.format(table=table, remainder=each, modulus=goal), goal, each)
+        for each in range(remainder, goal, modulus)
+    ]
+
+
+def utc_text(moment: dt.datetime, *, zoned: bool, dated: bool) -> str:
+    """A bound as it is written for the type of the key column, in UTC whatever the session's zone is."""
+    moment = moment.astimezone(dt.UTC)
+    if dated:
+        return moment.date().isoformat()
+    return moment.replace(tzinfo=None).isoformat(sep=" ") + ("+00" if zoned else "")

@@ -1,0 +1,170 @@
+"""Read the facts about tables and their partitions from ``pg_catalog``: a handful of queries, however many tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, cast
+
+from psycopg import sql
+
+from warehouse.partitions import sql as queries
+from warehouse.partitions.facts import Bound, Extent, ForeignKey, Part, PartitionedTable, Policy, Strategy, Surroundings
+from warehouse.postgres.bounds import ends, slot
+from warehouse.postgres.sessions import Connection
+
+_STRATEGIES: dict[str, Strategy] = {"": "", "r": "range", "h": "hash", "l": "list"}
+_COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
+_DATED = "date"
+_ZONED = "timestamp with time zone"
+
+
+def read_partitioned(
+    connection: Connection, tables: Sequence[tuple[str, str]], *, sizes: bool = False
+) -> dict[tuple[str, str], PartitionedTable]:
+    """Facts about tables, by schema and name; what does not exist, or is neither table nor partitioned, is left out.
+
+    Args:
+        connection: a canonical session that may read the tables; rows hidden by row-level security must be an error
+            (``sessions.connect(see_all_rows=True)``), or a default partition could look empty.
+        tables: schema and name of each.
+        sizes: read bytes too, which asks the file system about every partition.
+    """
+    heads = connection.execute(
+        queries.TABLES, {"schemas": [schema for schema, _ in tables], "names": [name for _, name in tables]}
+    ).fetchall()
+    parents = {"tables": [head[0] for head in heads]}
+    children = connection.execute(queries.PARTS, parents).fetchall()
+    everything = {"tables": [head[0] for head in heads] + [child[1] for child in children]}
+    surroundings = {row[0]: _surroundings(row[1:]) for row in connection.execute(queries.SURROUNDINGS, everything)}
+    bytes_of = dict(connection.execute(queries.SIZES, everything).fetchall()) if sizes else {}
+    lacking = {row[0]: tuple(row[1]) for row in connection.execute(queries.MISSING_INDEXES, parents)}
+    referenced: dict[int, list[ForeignKey]] = {}
+    for table, *key in connection.execute(queries.REFERENCES, parents):
+        referenced.setdefault(table, []).append(ForeignKey(*key))
+    elsewhere = _maintained_elsewhere(connection)
+    schemas = {"schemas": sorted({head[1] for head in heads})}
+    namesakes = {row[0]: frozenset(row[1]) for row in connection.execute(queries.NAMESAKES, schemas)}
+    parts: dict[int, list[Part]] = {}
+    for parent, oid, schema, name, bound, leaf, detaching, foreign, rows in children:
+        reached = ends(bound)
+        part = Part(
+            oid=oid,
+            schema=schema,
+            name=name,
+            bound_text=bound,
+            surroundings=surroundings[oid],
+            bound=Bound(*reached) if reached else None,
+            slot=slot(bound),
+            leaf=leaf,
+            detaching=detaching,
+            foreign=foreign,
+            estimated_rows=rows,
+            filled=_filled(connection, schema, name) if _is_open(bound) else None,
+            bytes=bytes_of.get(oid) or 0,
+            missing_indexes=lacking.get(oid, ()),
+        )
+        parts.setdefault(parent, []).append(part)
+    return {
+        (schema, name): PartitionedTable(
+            oid=oid,
+            schema=schema,
+            name=name,
+            surroundings=surroundings[oid],
+            strategy=_STRATEGIES[strategy],
+            columns=tuple(columns or ()),
+            zoned=kind == _ZONED,
+            dated=kind == _DATED,
+            parts=tuple(parts.get(oid, ())),
+            referenced_by=tuple(referenced.get(oid, ())),
+            maintained_by=elsewhere.get((schema, name), ""),
+            analysed_at=analysed_at,
+            estimated_rows=rows,
+            bytes=(bytes_of.get(oid) or 0) + sum(part.bytes for part in parts.get(oid, ())),
+            namesakes=namesakes[schema],
+            server_version=connection.info.server_version,
+            role=connection.info.user,
+        )
+        for oid, schema, name, strategy, columns, kind, rows, analysed_at in heads
+    }
+
+
+def _is_open(bound: str) -> bool:
+    if bound == "DEFAULT":
+        return True
+    reached = ends(bound)
+    return reached is not None and None in reached
+
+
+def _filled(connection: Connection, schema: str, name: str) -> bool:
+    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, name))).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _maintained_elsewhere(connection: Connection) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for (schema,) in connection.execute(queries.PARTMAN).fetchall():
+        for (table,) in connection.execute(
+            sql.SQL("SELECT parent_table FROM {}").format(sql.Identifier(schema, "part_config"))
+        ):
+            holder, _, name = str(table).partition(".")
+            found[holder, name] = "pg_partman"
+    return found
+
+
+def _surroundings(row: Sequence[Any]) -> Surroundings:
+    (owner, grants, column_grants, row_security, policies, identity, storage, comment, column_comments, statistics,
+     publications, tablespace) = row  # fmt: skip
+    return Surroundings(
+        owner=owner,
+        grants=frozenset(_tuples(grants)),
+        column_grants=frozenset(_tuples(column_grants)),
+        row_security=cast(Literal["off", "on", "forced"], row_security),
+        policies=tuple(
+            Policy(name, permissive, _COMMANDS[command], tuple(roles), using, check)
+            for name, permissive, command, roles, using, check in policies or ()
+        ),
+        replica_identity=identity,
+        storage=tuple(sorted(storage)),
+        comment=comment,
+        column_comments=frozenset(_tuples(column_comments)),
+        statistics=frozenset(_tuples(statistics)),
+        publications=frozenset(publications or ()),
+        tablespace=tablespace,
+    )
+
+
+def _tuples(rows: Collection[Sequence[Any]] | None) -> list[Any]:
+    return [tuple(row) for row in rows or ()]
+
+
+def read_surroundings(connection: Connection, relation: str) -> Surroundings:
+    """Those of one relation, by its quoted name."""
+    row = connection.execute("SELECT %s::regclass::oid", (relation,)).fetchone()
+    assert row is not None
+    found = connection.execute(queries.SURROUNDINGS, {"tables": [row[0]]}).fetchone()
+    assert found is not None
+    return _surroundings(found[1:])
+
+
+def read_extent(connection: Connection, table: PartitionedTable, part: Part) -> Extent:
+    """The times of a partition's rows; one scan of it, or less where the key column has an index."""
+    column = sql.Identifier(table.columns[0])
+    relation = sql.Identifier(part.schema, part.name)
+    row = connection.execute(
+        sql.SQL(
+            "SELECT min({c}) FILTER (WHERE isfinite({c})), max({c}) FILTER (WHERE isfinite({c})),"
+            " count(*) FILTER (WHERE {c} IS NULL OR NOT isfinite({c})) FROM {t}"
+        ).format(c=column, t=relation)
+    ).fetchone()
+    assert row is not None
+    first, last, odd = row
+    return Extent(_utc(first), _utc(last), odd)
+
+
+def _utc(value: dt.date | dt.datetime | None) -> dt.datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, dt.datetime):
+        return dt.datetime.combine(value, dt.time(), dt.UTC)
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

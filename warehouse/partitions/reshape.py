@@ -1,0 +1,134 @@
+"""Which partitions are to be split into what: growth of a hash, and the end of default and open-ended partitions.
+
+Pure: facts in, splits out, or the reason why not. ``warehouse.partitions.split`` carries one out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from warehouse.catalog.partition import HashPartition, RangePartition
+from warehouse.catalog.periods import period_start, shifted
+from warehouse.errors import DrivetrainError
+from warehouse.partitions import ddl
+from warehouse.partitions.facts import Extent, Part, PartitionedTable
+from warehouse.partitions.pieces import Piece, RangePiece, halves
+from warehouse.partitions.plan import MOST_AT_ONCE, Target, cut_into_periods, midnight, span_name
+from warehouse.partitions.split import Splitting
+from warehouse.postgres.bounds import Span, uncovered
+
+
+def growth(target: Target, facts: PartitionedTable, goal: int) -> list[Splitting]:
+    """The splits by which a hash comes to ``goal`` partitions, one for each remainder that it has now.
+
+    A growth that was interrupted has remainders of both moduli: what is left is what has the smaller one.
+
+    Raises:
+        DrivetrainError: it cannot be done, and why.
+    """
+    where = f"{target.system}.{target.table}"
+    if not isinstance(target.declared, HashPartition) or facts.strategy != "hash":
+        raise DrivetrainError(f"{where} is not partitioned by hash", hint="Only a hash grows by its modulus.")
+    _refuse_if_held(where, facts)
+    if target.declared.grow_to is not None and goal > target.declared.grow_to:
+        raise DrivetrainError(
+            f"{where} is to grow to {target.declared.grow_to} at most, and {goal} was asked for",
+            hint="Raise grow_to: in its policy if that is meant.",
+        )
+    for part in facts.parts:
+        if part.slot is None or goal % part.slot[0]:
+            raise DrivetrainError(
+                f"{where}: {part.name} {part.bound_text.removeprefix('FOR VALUES ')} does not divide into {goal} parts",
+                hint="A modulus grows to one of its multiples: 4 to 8, 16, 32.",
+            )
+        if not part.leaf:
+            raise DrivetrainError(f"{where}: {part.name} is partitioned itself", hint="Split its own partitions.")
+    due = [part for part in facts.parts if part.slot and part.slot[0] < goal]
+    splits = [
+        Splitting(
+            facts.schema,
+            facts.name,
+            part.name,
+            target.declared.hash,
+            tuple(halves(facts.name, target.declared.name, *part.slot, goal)),
+        )
+        for part in sorted(due, key=lambda part: part.slot or (0, 0))
+        if part.slot
+    ]
+    for each in splits:
+        _refuse_taken(where, facts, each)
+    return splits
+
+
+def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.datetime, extent: Extent) -> Splitting:
+    """The split of a default or open-ended partition into calendar periods: all that its rows need, and those ahead.
+
+    Raises:
+        DrivetrainError: it cannot be done, and why.
+    """
+    where = f"{target.system}.{target.table}"
+    declared = target.declared
+    if not isinstance(declared, RangePartition) or facts.strategy != "range":
+        raise DrivetrainError(f"{where} is not partitioned by ranges of time", hint="Only such a table has periods.")
+    _refuse_if_held(where, facts)
+    if extent.odd:
+        raise DrivetrainError(
+            f"{where}: {extent.odd} row(s) of {part.name} have no time, or an infinite one: no period takes them",
+            hint="Give them a time, or delete them.",
+        )
+    if not part.leaf:
+        raise DrivetrainError(f"{where}: {part.name} is partitioned itself", hint="Detach it, or keep it as it is.")
+    every = declared.every
+    current = period_start(every, at.astimezone(dt.UTC).date())
+    start = part.bound.start if part.bound is not None and part.bound.start is not None else midnight(current)
+    edges = [start, midnight(shifted(every, current, declared.premake + 1))]
+    for moment in (start, extent.first, extent.last):
+        if moment is not None:
+            period = period_start(every, moment.date())
+            edges += [
+                max(midnight(period), start) if part.bound else midnight(period),
+                midnight(shifted(every, period, 1)),
+            ]
+    whole = Span(min(edges), max(edges))
+    others = [other.bound for other in facts.parts if other is not part and other.bound is not None]
+    spans = cut_into_periods(declared, uncovered([(bound.start, bound.end) for bound in others], whole))
+    if len(spans) > MOST_AT_ONCE:
+        raise DrivetrainError(
+            f"{where}: the rows of {part.name} are of {extent.first} to {extent.last}, {len(spans)} periods",
+            hint=f"More than {MOST_AT_ONCE} at once is a mistake in some row's time: mend it first.",
+        )
+    pieces: list[Piece] = [
+        RangePiece(span_name(declared, facts, span), ddl.moment(facts, span.start), ddl.moment(facts, span.end))
+        for span in spans
+    ]
+    split = Splitting(facts.schema, facts.name, part.name, declared.range, tuple(pieces))
+    _refuse_taken(where, facts, split)
+    return split
+
+
+def to_dissolve(facts: PartitionedTable) -> list[Part]:
+    """The default and open-ended partitions of a table; those without a beginning are left, they hold nothing up."""
+    return [part for part in facts.parts if part.default or (part.bound is not None and part.bound.end is None)]
+
+
+def _refuse_if_held(where: str, facts: PartitionedTable) -> None:
+    if facts.referenced_by:
+        key = facts.referenced_by[0]
+        raise DrivetrainError(
+            f"{where}: the foreign key {key.name} of {key.schema}.{key.table} references it: nothing can be detached",
+            hint="Drop the foreign key for the time of the split.",
+        )
+    if facts.maintained_by:
+        raise DrivetrainError(f"{where}: {facts.maintained_by} maintains it", hint="Take it out of its configuration.")
+
+
+def _refuse_taken(where: str, facts: PartitionedTable, split: Splitting) -> None:
+    for piece in split.pieces:
+        if len(piece.name.encode()) > ddl.NAME_BYTES:
+            raise DrivetrainError(
+                f"{where}: {piece.name} would be longer than {ddl.NAME_BYTES} bytes", hint="Shorten partition.name."
+            )
+        if piece.name in facts.namesakes and piece.name != split.partition:
+            raise DrivetrainError(
+                f"{where}: something of the name {piece.name} is there", hint="Rename it, or change partition.name."
+            )

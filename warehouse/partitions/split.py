@@ -1,0 +1,292 @@
+"""Split a filled partition into pieces while it is read and written: copy, mirror, prove, swap.
+
+Everything that is under way lies beside the partition, named by ``naming.split_mark``: the pieces, a trigger that
+mirrors each change into them within the writer's own transaction, and a table that says how far the copying has come.
+So a split can be resumed from any point by anybody, also in a database restored from a dump of its middle, and undone
+until the swap.
+
+1. begin (one transaction): pieces with indexes, foreign keys and surroundings of the partition; the mirror.
+2. copy: rows in order of the key, in batches that hold their rows' locks for some tens of milliseconds.
+3. prove: one snapshot in which the pieces are together what the partition is; differences are mended, judged anew.
+4. swap (one transaction, the parent locked for milliseconds): detach and drop the partition, attach the pieces.
+
+What does not belong here: which partition is to be split into what.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from psycopg import errors, sql
+
+from warehouse.catalog.naming import split_mark
+from warehouse.errors import Busy, DrivetrainError
+from warehouse.partitions import mirror
+from warehouse.partitions.apply import Patience
+from warehouse.partitions.pieces import Piece, from_json
+from warehouse.postgres.sessions import Connection
+
+#: Seconds that a batch of copied rows may take, about: as long as a writer of one of them waits.
+BATCH_SECONDS = 0.05
+SMALLEST, LARGEST = 50, 20_000
+#: How often differences are mended before a split gives up. They come from writers of REPEATABLE READ only.
+MENDINGS = 5
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """One split, planned or under way.
+
+    Attributes:
+        schema, table: the partitioned table.
+        partition: the partition that is split.
+        key_column: of the partitioning.
+        pieces: that take its place.
+    """
+
+    schema: str
+    table: str
+    partition: str
+    key_column: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def mark(self) -> str:
+        """Prefix of all that the split needs."""
+        return split_mark(self.schema, self.table, self.partition)
+
+    @property
+    def parent(self) -> sql.Identifier:
+        """The partitioned table."""
+        return sql.Identifier(self.schema, self.table)
+
+    @property
+    def whole(self) -> sql.Identifier:
+        """The partition."""
+        return sql.Identifier(self.schema, self.partition)
+
+    def beside(self, number: int) -> sql.Identifier:
+        """A piece before the swap."""
+        return sql.Identifier(self.schema, f"{self.mark}_{number}")
+
+    @property
+    def state(self) -> sql.Identifier:
+        """The table that says how far the copying has come."""
+        return sql.Identifier(self.schema, f"{self.mark}_state")
+
+
+@dataclass
+class Progress:
+    """What a split did, for a person.
+
+    Attributes:
+        rows: copied in this run.
+        mended: rows that differed when the pieces were compared, and were mended.
+        longest_batch: seconds that the slowest batch held its rows' locks.
+        swap_seconds: that the parent was locked.
+        attempts: of the statements that wait for locks.
+    """
+
+    rows: int = 0
+    mended: int = 0
+    longest_batch: float = 0.0
+    swap_seconds: float = 0.0
+    attempts: int = 0
+    steps: list[str] = field(default_factory=list[str])
+
+
+def split(
+    connection: Connection,
+    splitting: Splitting,
+    patience: Patience | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Progress:
+    """Split a partition, or go on with a split that was begun.
+
+    Args:
+        connection: a canonical session in autocommit, of a member of the table's owner, that sees all rows.
+        splitting: what is split into what. If a split of the partition was begun, its own pieces hold.
+        patience: with other sessions' locks.
+        tell: is told of each step.
+
+    Raises:
+        Busy: a lock was not to be had; what was done stays, and the next run goes on.
+        DrivetrainError: the table has no key, or the pieces cannot be made equal.
+    """
+    patience, tell, progress = patience or Patience(), tell or _silent, Progress()
+    begun = under_way(connection, splitting)
+    if begun is not None:
+        splitting = begun
+        tell(f"going on with {splitting.partition}")
+    columns = mirror.read_columns(connection, splitting.schema, splitting.partition)
+    if not columns.key:
+        raise DrivetrainError(
+            f"{splitting.schema}.{splitting.partition} has no primary key: its rows cannot be told apart",
+            hint="Give the table a primary key first.",
+        )
+    if columns.forced and not mirror.sees_all(connection):
+        raise DrivetrainError(
+            f"{splitting.schema}.{splitting.partition}: row-level security is forced on its owner too",
+            hint="Whoever copies must see every row: give the maintaining role BYPASSRLS for the time of the split.",
+        )
+    if begun is None:
+        tell(f"{splitting.partition}: making {len(splitting.pieces)} pieces")
+        patiently(connection, patience, progress, lambda: mirror.begin(connection, splitting, columns))
+    _copy(connection, splitting, columns, progress, tell)
+    tell(f"{splitting.partition}: comparing")
+    _prove(connection, splitting, columns, patience, progress)
+    tell(f"{splitting.partition}: swapping")
+    patiently(connection, patience, progress, lambda: _swap(connection, splitting, columns, progress))
+    return progress
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def under_way(connection: Connection, splitting: Splitting) -> Splitting | None:
+    """The split of this partition that was begun and not ended."""
+    state = splitting.state.as_string(connection)
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (state,)).fetchone()
+    if found is None or not found[0]:
+        return None
+    row = connection.execute(sql.SQL("SELECT pieces FROM {}").format(splitting.state)).fetchone()
+    if row is None:
+        return None
+    content = cast("list[dict[str, Any]]", row[0])
+    return Splitting(
+        splitting.schema,
+        splitting.table,
+        splitting.partition,
+        splitting.key_column,
+        tuple(from_json(piece) for piece in content),
+    )
+
+
+def abandon(connection: Connection, splitting: Splitting, patience: Patience | None = None) -> bool:
+    """Undo a split that was begun; the partition is as it was. False: there was none."""
+    begun = under_way(connection, splitting)
+    if begun is None:
+        return False
+    patiently(connection, patience or Patience(), Progress(), lambda: mirror.remove(connection, begun))
+    return True
+
+
+def patiently(connection: Connection, patience: Patience, progress: Progress, work: Callable[[], object]) -> None:
+    """Do work in one transaction under a short lock timeout, and again after a pause while it gets no lock.
+
+    Raises:
+        Busy: not in all the attempts.
+    """
+    for attempt in range(patience.attempts):
+        progress.attempts += 1
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{patience.lock_timeout}ms",))
+                work()
+            return
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            if attempt == patience.attempts - 1:
+                raise Busy(
+                    f"no lock in {patience.attempts} attempts: {error.diag.message_primary}",
+                    hint="What was done stays; run it again when the long transaction (pg_stat_activity) has ended.",
+                ) from error
+            patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
+
+
+def _copy(
+    connection: Connection,
+    splitting: Splitting,
+    columns: mirror.Columns,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> None:
+    """Copy what was there before the mirror, from where the last run stopped."""
+    size, told = 500, 0
+    while True:
+        began = time.monotonic()
+        try:
+            with connection.transaction():
+                rows = mirror.copy_batch(connection, splitting, columns, size)
+        except errors.SerializationFailure:  # a row moved to another partition while it was about to be locked
+            continue
+        took = time.monotonic() - began
+        progress.rows += rows
+        progress.longest_batch = max(progress.longest_batch, took)
+        if rows < size:
+            return
+        size = max(SMALLEST, min(LARGEST, int(size * min(2.0, BATCH_SECONDS / max(took, 0.001)))))
+        if progress.rows - told >= 100_000:
+            told = progress.rows
+            tell(f"{splitting.partition}: {progress.rows:,} rows copied")
+
+
+def _prove(
+    connection: Connection,
+    splitting: Splitting,
+    columns: mirror.Columns,
+    patience: Patience,
+    progress: Progress,
+) -> None:
+    """The pieces are the partition, in one snapshot; and each holds only rows of its own, which a constraint proves.
+
+    Raises:
+        DrivetrainError: they differ however often they are mended.
+    """
+    for _ in range(MENDINGS):
+        if mirror.equal(connection, splitting, columns):
+            break
+        progress.mended += mirror.mend(connection, splitting, columns)
+    else:
+        if not mirror.equal(connection, splitting, columns):
+            raise DrivetrainError(
+                f"{splitting.schema}.{splitting.partition}: the pieces still differ from it after {MENDINGS} mendings",
+                hint=f"Is its trigger {splitting.mark} enabled? Nothing was swapped: run it again, or abandon it.",
+            )
+    for number, _ in enumerate(splitting.pieces):
+        patiently(connection, patience, progress, lambda number=number: mirror.bind(connection, splitting, number))
+        connection.execute(
+            sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+                splitting.beside(number), sql.Identifier(f"{splitting.mark}_bound")
+            )
+        )
+        connection.execute(sql.SQL("ANALYZE {}").format(splitting.beside(number)))
+
+
+def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns, progress: Progress) -> None:
+    """The pieces take the partition's place. The mirror must be at work by then, or the proof is worth nothing.
+
+    Raises:
+        DrivetrainError: the mirror is gone or disabled.
+    """
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
+    began = time.monotonic()
+    if not mirror.at_work(connection, splitting):
+        raise DrivetrainError(
+            f"{splitting.schema}.{splitting.partition}: its mirror was disabled or dropped meanwhile",
+            hint="Abandon the split and begin again: changes may be missing in the pieces.",
+        )
+    run = connection.execute
+    run(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(splitting.parent, splitting.whole))
+    for statement in mirror.sequences_to(connection, splitting):
+        run(statement)
+    run(sql.SQL("DROP TABLE {}").format(splitting.whole))
+    run(sql.SQL("DROP FUNCTION {}()").format(sql.Identifier(splitting.schema, splitting.mark)))
+    for number, piece in enumerate(splitting.pieces):
+        name = sql.Identifier(piece.name)
+        for statement in mirror.index_names(connection, splitting, number):
+            run(statement)
+        run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.beside(number), name))
+        final = sql.Identifier(splitting.schema, piece.name)
+        run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES {}").format(splitting.parent, final, piece.bound()))
+        run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(final, sql.Identifier(f"{splitting.mark}_bound")))
+    run(sql.SQL("DROP TABLE {}").format(splitting.state))
+    if columns.forced:
+        for piece in splitting.pieces:
+            final = sql.Identifier(splitting.schema, piece.name)
+            run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(final))
+    progress.swap_seconds = time.monotonic() - began
