@@ -41,6 +41,13 @@ CASES = [
     Case("undeclared-table", "public.towns.", "CREATE TABLE towns (id int)", says="policy does not"),
     Case("undeclared-table", "public.parted.", "CREATE TABLE parted (id int) PARTITION BY LIST (id)"),
     Case("undeclarable-table", "public.towns.", 'CREATE TABLE towns ("a b" int)', severity="warning"),
+    Case(
+        "split-under-way",
+        "public.drivetrain_0123456789ab_state.",
+        "CREATE TABLE drivetrain_0123456789ab_state (id int)",
+        severity="warning",
+        says="interrupted",
+    ),
     Case("undeclared-schema", ".", "CREATE SCHEMA x; CREATE TABLE x.y (id int)", severity="warning", says="'x'"),
     Case("undeclared-column", "cities.columns.size", "ALTER TABLE cities ADD size int"),
     Case("undeclarable-column", 'cities.columns.a"b', 'ALTER TABLE cities ADD "a""b" int', severity="warning"),

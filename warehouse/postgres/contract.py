@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from warehouse.catalog.base import is_column_name, join_name
 from warehouse.catalog.model import System, Table
+from warehouse.catalog.naming import is_of_split
 from warehouse.postgres.carriage import refusal
 from warehouse.postgres.contract_partitions import check_partitions
 from warehouse.postgres.contract_persons import check_persons
@@ -87,7 +88,15 @@ def _check_undeclared(findings: Findings, system: System, live: Mapping[Name, Li
     for (schema, name), table in live.items():
         if (schema, name) in declared:
             continue
-        if schema not in schemas:
+        if is_of_split(name):
+            findings.warning(
+                "split-under-way",
+                join_name(schema, name),
+                "",
+                "a partition is being split, or its split was interrupted: rows lie there twice until it ends",
+                "`drivetrain partitions` completes it or abandons it: docs/runbooks/partitions.md.",
+            )
+        elif schema not in schemas:
             elsewhere[schema] = elsewhere.get(schema, 0) + 1
         elif any(reason is None for reason in declarable(table).values()):
             findings.error(
