@@ -28,3 +28,8 @@ def model(schema: str, name: str) -> dg.AssetKey:
 def group(system: str, layer: Literal["raw", "staging", "marts"]) -> str:
     """Group of a system's assets: the graph reads from its raw tables over staging to its marts."""
     return f"{system}_{layer}"
+
+
+def partitions(system: str) -> dg.AssetKey:
+    """The partitions of a system, as something that is kept up to date."""
+    return dg.AssetKey(["partitions", system])

@@ -10,9 +10,10 @@ from dagster_dbt import DbtCliResource
 
 from assets.ingestion import ingestion_assets
 from assets.models import model_assets
+from assets.partitions import partition_assets
 from assets.quality import quality_checks
 from assets.recomputation import recomputation_checks
-from pipelines.jobs import ingest_jobs, models_job, refresh_jobs
+from pipelines.jobs import ingest_jobs, models_job, partitions_job, refresh_jobs
 from resources.alerts import Alerts
 from resources.databases import SourceSnapshots, Warehouse
 from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
@@ -34,12 +35,14 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
     recomputation = recomputation_checks(manifest, catalog)
     quality = quality_checks(catalog)
     nightly, before_models = dg.AssetSelection.checks(recomputation), dg.AssetSelection.checks(*quality)
-    models = models_job(catalog, nightly, before_models)
+    partitions = partition_assets(catalog)
+    maintained = dg.AssetSelection.assets(*partitions)
+    models = models_job(catalog, nightly, before_models, maintained)
     return dg.Definitions(
-        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog)],
+        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog), *partitions],
         asset_checks=[*quality, recomputation],
         jobs=[*ingest_jobs(catalog, before_models), models],
-        schedules=refresh_jobs(catalog, nightly),
+        schedules=[*refresh_jobs(catalog, nightly, maintained), partitions_job(maintained)],
         sensors=[failed_runs, models_sensor(models)],
         resources={
             "snapshots": SourceSnapshots(),

@@ -22,6 +22,7 @@ _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset
 EVERYTHING = "daily"
 INGEST = "ingest"
 MODELS = "models"
+PARTITIONS = "partitions"
 
 
 def month_tags(first: dt.date, last: dt.date) -> dict[str, str]:
@@ -38,12 +39,15 @@ def recent_months(catalog: Catalog, today: dt.date, back: int | None) -> tuple[d
     return max(start, dt.date(index // 12, index % 12 + 1, 1)), last
 
 
-def refresh_jobs(catalog: Catalog, nightly: dg.AssetSelection) -> list[dg.ScheduleDefinition]:
+def refresh_jobs(
+    catalog: Catalog, nightly: dg.AssetSelection, others: dg.AssetSelection
+) -> list[dg.ScheduleDefinition]:
     """One scheduled job per cadence: the models tagged so, and all that they are made from.
 
-    The daily one covers every raw table, every model and the checks ``nightly``, which cost a look at all rows.
+    The daily one covers every raw table, every model and the checks ``nightly``, which cost a look at all rows; the
+    assets ``others`` have a schedule of their own.
     """
-    return [_refresh(catalog, cadence, cron, back, nightly) for cadence, (cron, back) in CADENCES.items()]
+    return [_refresh(catalog, cadence, cron, back, nightly, others) for cadence, (cron, back) in CADENCES.items()]
 
 
 def ingest_jobs(catalog: Catalog, before_models: dg.AssetSelection) -> list[Any]:
@@ -66,10 +70,29 @@ def ingest_jobs(catalog: Catalog, before_models: dg.AssetSelection) -> list[Any]
     ]
 
 
-def models_job(catalog: Catalog, nightly: dg.AssetSelection, before_models: dg.AssetSelection) -> Any:
-    """The job that ingests nothing, checks the raw tables and builds all models; without the checks ``nightly``."""
-    selection = (dg.AssetSelection.all() - _raw(catalog) - nightly) | before_models
+def models_job(
+    catalog: Catalog, nightly: dg.AssetSelection, before_models: dg.AssetSelection, others: dg.AssetSelection
+) -> Any:
+    """The job that ingests nothing, checks the raw tables and builds all models; without the checks ``nightly`` and
+    the assets ``others``.
+    """
+    selection = (dg.AssetSelection.all() - _raw(catalog) - others - nightly) | before_models
     return dg.define_asset_job(MODELS, selection=selection, description="Build and test every dbt model.")
+
+
+def partitions_job(partitions: dg.AssetSelection) -> dg.ScheduleDefinition:
+    """Maintenance of partitions, daily: long before anything is due, so that a day that fails costs nothing."""
+    job = dg.define_asset_job(
+        PARTITIONS, selection=partitions, description="Keep the partitions of every system ahead of time."
+    )
+    return dg.ScheduleDefinition(
+        name=f"{PARTITIONS}_schedule",
+        job=job,
+        cron_schedule="40 1 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Makes the partitions of the coming periods, and mends what differs from their parents.",
+    )
 
 
 def _raw(catalog: Catalog) -> dg.AssetSelection:
@@ -77,10 +100,17 @@ def _raw(catalog: Catalog) -> dg.AssetSelection:
 
 
 def _refresh(
-    catalog: Catalog, cadence: str, cron: str, back: int | None, nightly: dg.AssetSelection
+    catalog: Catalog,
+    cadence: str,
+    cron: str,
+    back: int | None,
+    nightly: dg.AssetSelection,
+    others: dg.AssetSelection,
 ) -> dg.ScheduleDefinition:
     everything = cadence == EVERYTHING
-    selection = dg.AssetSelection.all() if everything else dg.AssetSelection.tag(cadence, "").upstream() - nightly
+    selection = (
+        dg.AssetSelection.all() - others if everything else dg.AssetSelection.tag(cadence, "").upstream() - nightly
+    )
     job = dg.define_asset_job(
         cadence,
         selection=selection,

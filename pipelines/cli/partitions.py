@@ -1,0 +1,186 @@
+"""``drivetrain partitions``: what maintenance would do, do it, and how far ahead each table is."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.cli import reshaping
+from pipelines.cli.output import console, counted, show_json
+from resources.partitions import Asked, maintain_all, plan_all
+from resources.settings import Settings
+from warehouse.errors import ConfigurationError
+from warehouse.partitions.actions import Action
+from warehouse.partitions.facts import PartitionedTable
+from warehouse.partitions.plan import parts_ahead
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Keep the partitions of operational databases and warehouse ahead of time, and like their parents.",
+)
+
+app.command("rehash")(reshaping.rehash)
+app.command("convert")(reshaping.convert)
+
+_TABLES = typer.Argument(help="What: `system` or `system.table`; everything that the catalog partitions if left out.")
+_AT = typer.Option(help="As on this day (UTC); today if left out.", formats=["%Y-%m-%d"])
+_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
+_WHERE = typer.Option(help="Only `source` (operational databases) or only `warehouse`.")
+
+
+@app.command()
+def plan(
+    tables: Annotated[list[str] | None, _TABLES] = None,
+    at: Annotated[dt.datetime | None, _AT] = None,
+    where: Annotated[str | None, _WHERE] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Print every statement that `apply` would run, with its lock and reason. Changes nothing.
+
+    Exits 1 if anything is refused.
+    """
+    settings = Settings.load()
+    asked = _asked(settings, tables, where)
+    with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
+        planned = plan_all(settings, asked, _moment(at))
+    actions = [action for _, _, found in planned for action in found]
+    if json:
+        show_json({"actions": [dataclasses.asdict(action) for action in actions]})
+    else:
+        _show_plan(actions)
+    if any(action.kind == "refuse" for action in actions):
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(
+    tables: Annotated[list[str] | None, _TABLES] = None,
+    at: Annotated[dt.datetime | None, _AT] = None,
+    where: Annotated[str | None, _WHERE] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Do what `plan` prints: each partition in a transaction of its own, with short waits for locks.
+
+    Exits 1 if anything was refused or not done; the next run does what is left.
+    """
+    settings = Settings.load()
+    asked = _asked(settings, tables, where)
+    with console.status("Maintaining …") as progress, settings.embedded_servers(progress.update):
+        reports = maintain_all(settings, asked, _moment(at))
+    if json:
+        show_json({"tables": [dataclasses.asdict(report) for report in reports]})
+    else:
+        done = [done for report in reports for done in report.done if not done.failure]
+        console.print(f"{counted(len(done), 'action')} done on {counted(len(reports), 'table')}.")
+        for each in done:
+            where_ = each.action
+            console.print(
+                f"  {where_.kind} {where_.system}.{where_.partition or where_.table} ({where_.where}): {where_.reason}",
+                markup=False,
+                soft_wrap=True,
+            )
+        for report in reports:
+            for told in [report.busy, *(f"{d.action.partition}: {d.failure}" for d in report.done if d.failure)]:
+                if told:
+                    console.print(f"  [red]not done[/] {report.target.system}.{report.target.table}: {told}")
+        _show_findings([finding for report in reports for finding in report.findings])
+    if any(report.failed or any(f.kind == "refuse" for f in report.findings) for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    tables: Annotated[list[str] | None, _TABLES] = None,
+    at: Annotated[dt.datetime | None, _AT] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Per table: how many partitions, how large, until when they reach, and what is due."""
+    settings = Settings.load()
+    asked = _asked(settings, tables, None)
+    moment = _moment(at)
+    with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
+        planned = plan_all(settings, asked, moment, sizes=True)
+    if json:
+        show_json(
+            {
+                "tables": [
+                    {
+                        **dataclasses.asdict(target),
+                        "partitions": len(facts.parts) if facts else 0,
+                        "estimated_rows": _rows(facts),
+                        "bytes": facts.bytes if facts else 0,
+                        "reaches": parts_ahead(facts, moment) if facts and facts.strategy == "range" else None,
+                        "due": sum(1 for action in actions if action.statements),
+                        "refused": [action.reason for action in actions if action.kind == "refuse"],
+                    }
+                    for target, facts, actions in planned
+                ]
+            }
+        )
+        return
+    shown = Table("table", "where", "parts", "rows (est.)", "MB", "reaches", "due", box=None, header_style="bold")
+    shown.columns[0].overflow = "fold"
+    for column in (2, 3, 4, 6):
+        shown.columns[column].justify = "right"
+    for target, facts, actions in planned:
+        reaches = parts_ahead(facts, moment) if facts and facts.strategy == "range" else None
+        due = sum(1 for action in actions if action.statements)
+        refused = any(action.kind == "refuse" for action in actions)
+        shown.add_row(
+            f"{target.system}.{target.table}",
+            target.where,
+            f"{len(facts.parts)} {facts.strategy}" if facts else "not there",
+            f"{_rows(facts):,}",
+            f"{(facts.bytes if facts else 0) / 1e6:,.1f}",
+            f"{reaches:%Y-%m-%d}" if reaches else "",
+            "[red]refused[/]" if refused else str(due or ""),
+        )
+    console.print(shown)
+    console.print("What is due, and why: drivetrain partitions plan", style="dim")
+
+
+def _rows(facts: PartitionedTable | None) -> int:
+    return sum(max(part.estimated_rows, 0) for part in facts.parts) if facts else 0
+
+
+def _moment(at: dt.datetime | None) -> dt.datetime:
+    return at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
+
+
+def _asked(settings: Settings, tables: list[str] | None, where: str | None) -> Asked:
+    if where not in (None, "source", "warehouse"):
+        raise ConfigurationError(f"--where {where!r} is nothing", hint="Say `source` or `warehouse`, or leave it out.")
+    return Asked.parse(settings.catalog(), tables or [], where)
+
+
+def _show_plan(actions: list[Action]) -> None:
+    changes = [action for action in actions if action.statements]
+    if not changes:
+        console.print("Nothing is due.")
+    for action in changes:
+        console.print(
+            f"[bold]{action.kind}[/] {action.system}.{action.partition or action.table} ({action.where}): "
+            f"{action.reason}",
+            soft_wrap=True,
+        )
+        for statement in action.statements:
+            console.print(f"  {statement.sql};", markup=False, highlight=False, soft_wrap=True)
+            if statement.lock:
+                console.print(f"    -- {statement.lock}", style="dim", soft_wrap=True)
+    _show_findings([action for action in actions if not action.statements])
+
+
+def _show_findings(findings: list[Action]) -> None:
+    for finding in findings:
+        color = "red" if finding.kind == "refuse" else "yellow"
+        console.print(
+            f"[{color}]{finding.kind}[/] {finding.system}.{finding.partition or finding.table} ({finding.where}): "
+            f"{finding.reason}",
+            soft_wrap=True,
+        )
+        if finding.remedy:
+            console.print(f"  {finding.remedy}", style="dim", markup=False, soft_wrap=True)

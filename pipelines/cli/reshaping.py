@@ -1,0 +1,101 @@
+"""``drivetrain partitions rehash`` and ``convert``: split filled partitions while they are read and written."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.output import console, counted, show_json
+from resources.partitions import Reshaping, dissolution_of, growth_of, source_table
+from resources.settings import Settings
+from warehouse.errors import ConfigurationError
+from warehouse.partitions.apply import maintainer
+from warehouse.partitions.plan import Target
+from warehouse.partitions.split import abandon, split, under_way
+from warehouse.partitions.targets import Place
+from warehouse.postgres.sessions import Connection, connect, translated
+
+_TABLE = typer.Argument(help="Which: `system.table`.")
+_PLAN = typer.Option("--plan", help="Only say what would be split into what.")
+_ABANDON = typer.Option("--abandon", help="Undo splits that were begun and not ended.")
+_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
+
+Look = Callable[[Connection, Target, Place], Reshaping]
+
+
+def rehash(
+    table: Annotated[str, _TABLE],
+    to: Annotated[int, typer.Option("--to", help="Number of partitions: a multiple of the present one.")],
+    plan: Annotated[bool, _PLAN] = False,
+    abandon_: Annotated[bool, _ABANDON] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Let a hash-partitioned table grow, one remainder at a time, while it is read and written.
+
+    Interrupted, it goes on where it stopped. Example: `drivetrain partitions rehash logistics.wallet_ledger --to 8`
+    """
+    if to < 2:
+        raise ConfigurationError(f"--to {to} is no number of partitions", hint="A multiple of the present one, e.g. 8.")
+    done = _reshape(table, lambda c, target, place: growth_of(c, target, place, to), plan, abandon_, json)
+    if done and not json:
+        console.print(f"Now write `modulus: {to}` in the policy of {table}.")
+
+
+def convert(
+    table: Annotated[str, _TABLE],
+    at: Annotated[
+        dt.datetime | None, typer.Option(help="As on this day (UTC); today if left out.", formats=["%Y-%m-%d"])
+    ] = None,
+    plan: Annotated[bool, _PLAN] = False,
+    abandon_: Annotated[bool, _ABANDON] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Turn default and open-ended partitions into calendar periods, while the table is read and written.
+
+    Interrupted, it goes on where it stopped. Example: `drivetrain partitions convert shop.orders --plan`
+    """
+    moment = at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
+    _reshape(table, lambda c, target, place: dissolution_of(c, target, place, moment), plan, abandon_, json)
+
+
+def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
+    settings = Settings.load()
+    dsn, target, place = source_table(settings, table)
+    with (
+        console.status("Reading …") as progress,
+        settings.embedded_servers(progress.update),
+        connect(dsn, see_all_rows=True, application="drivetrain partitions") as connection,
+        translated(f"{table} (source)"),
+        maintainer(connection, place),
+    ):
+        due = look(connection, target, place).splits
+        if plan:
+            if json:
+                show_json({"actions": [dataclasses.asdict(each) for each in due]})
+            for each in [] if json else due:
+                begun = " (begun)" if under_way(connection, each) else ""
+                pieces = ", ".join(piece.name for piece in each.pieces)
+                console.print(f"split {each.partition}{begun} into {pieces}", soft_wrap=True)
+            if not due and not json:
+                console.print("Nothing is to be split.")
+            return 0
+        if undo:
+            undone = [each.partition for each in due if abandon(connection, each)]
+            console.print(f"Undone: {', '.join(undone) or 'nothing had been begun'}.")
+            return 0
+        done = [(each, split(connection, each, tell=progress.update)) for each in due]
+    if json:
+        show_json({"splits": [{"partition": e.partition, **dataclasses.asdict(result)} for e, result in done]})
+    else:
+        console.print(f"{counted(len(done), 'partition')} split.")
+        for each, result in done:
+            console.print(
+                f"  {each.partition}: {result.rows:,} rows copied; locked: rows {result.longest_batch * 1000:.0f} ms "
+                f"at most, the table {result.swap_seconds * 1000:.0f} ms",
+                soft_wrap=True,
+            )
+    return len(done)

@@ -1,0 +1,149 @@
+"""Partition maintenance over every database that the settings name: who is asked, and with which login."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from resources.settings import Settings
+from warehouse.catalog import Catalog
+from warehouse.errors import ConfigurationError
+from warehouse.partitions.actions import Action
+from warehouse.partitions.apply import Report, maintain, read_and_plan
+from warehouse.partitions.facts import PartitionedTable
+from warehouse.partitions.plan import Target
+from warehouse.partitions.reading import read_extent, read_partitioned
+from warehouse.partitions.reshape import dissolution, growth, to_dissolve
+from warehouse.partitions.split import Splitting
+from warehouse.partitions.targets import Place, source_targets, warehouse_targets
+from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+
+Planned = tuple[Target, PartitionedTable | None, list[Action]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which tables, by system.
+
+    Attributes:
+        source: per system, the targets in its operational database.
+        warehouse: per system, those in the warehouse.
+    """
+
+    source: dict[str, list[tuple[Target, Place]]]
+    warehouse: dict[str, list[tuple[Target, Place]]]
+
+    @classmethod
+    def parse(cls, catalog: Catalog, tables: Sequence[str], where: str | None = None) -> Asked:
+        """What ``system`` and ``system.table`` mean; everything, if there is none.
+
+        Raises:
+            ConfigurationError: there is no such system or table, or the catalog does not partition it.
+        """
+        wanted: dict[str, set[str] | None] = dict.fromkeys(catalog.systems) if not tables else {}
+        for text in tables:
+            system, dot, table = text.partition(".")
+            if system not in catalog.systems:
+                raise ConfigurationError(
+                    f"no system {system!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}"
+                )
+            found = catalog.systems[system]
+            known = sorted({t.table for t, _ in [*source_targets(found), *warehouse_targets(found)]})
+            if dot and table not in known:
+                raise ConfigurationError(
+                    f"the catalog partitions no table {table!r} of {system}",
+                    hint=f"It partitions: {', '.join(known) or 'none'}",
+                )
+            chosen = wanted.get(system, set())
+            wanted[system] = None if not dot or chosen is None else {*chosen, table}
+        source: dict[str, list[tuple[Target, Place]]] = {}
+        warehouse: dict[str, list[tuple[Target, Place]]] = {}
+        for system, names in wanted.items():
+            for kept, found, at in (
+                (source, source_targets(catalog.systems[system]), "source"),
+                (warehouse, warehouse_targets(catalog.systems[system]), "warehouse"),
+            ):
+                targets = [each for each in found if names is None or each[0].table in names]
+                if targets and where in (None, at):
+                    kept[system] = targets
+        return cls(source, warehouse)
+
+
+def _databases(settings: Settings, asked: Asked) -> Iterator[tuple[Dsn, list[tuple[Target, Place]]]]:
+    for system, targets in asked.source.items():
+        yield settings.maintenance(system), targets
+    for targets in asked.warehouse.values():
+        yield settings.warehouse(), targets
+
+
+def plan_all(settings: Settings, asked: Asked, at: dt.datetime, *, sizes: bool = False) -> list[Planned]:
+    """Facts and plan of every table asked for; nothing is changed."""
+    planned: list[Planned] = []
+    for dsn, targets in list(_databases(settings, asked)):
+        with (
+            connect(dsn, see_all_rows=True, read_only=True, application="drivetrain partitions") as connection,
+            translated(dsn.label),
+        ):
+            planned += read_and_plan(connection, targets, at, sizes=sizes)
+    return planned
+
+
+def maintain_all(settings: Settings, asked: Asked, at: dt.datetime) -> list[Report]:
+    """Do what is due for every table asked for."""
+    reports: list[Report] = []
+    for dsn, targets in list(_databases(settings, asked)):
+        with connect(dsn, see_all_rows=True, application="drivetrain partitions") as connection:
+            reports += [maintain(connection, target, place, at) for target, place in targets]
+    return reports
+
+
+@dataclass(frozen=True)
+class Reshaping:
+    """What ``rehash`` or ``convert`` would do to a table.
+
+    Attributes:
+        target: the table.
+        splits: in order; each is complete in itself.
+    """
+
+    target: Target
+    splits: list[Splitting]
+
+
+def source_table(settings: Settings, text: str) -> tuple[Dsn, Target, Place]:
+    """The one table of an operational database that ``system.table`` means.
+
+    Raises:
+        ConfigurationError: it means none.
+    """
+    if "." not in text:
+        raise ConfigurationError(f"{text!r} is no table", hint="Write system.table, e.g. logistics.wallet_ledger.")
+    asked = Asked.parse(settings.catalog(), [text], "source")
+    for system, targets in asked.source.items():
+        for target, place in targets:
+            return settings.maintenance(system), target, place
+    raise ConfigurationError(f"{text} is not partitioned at its source", hint="Declare partition: in its policy.")
+
+
+def growth_of(connection: Connection, target: Target, place: Place, goal: int) -> Reshaping:
+    """How a hash comes to ``goal`` partitions."""
+    facts = _facts(connection, place)
+    return Reshaping(target, growth(target, facts, goal))
+
+
+def dissolution_of(connection: Connection, target: Target, place: Place, at: dt.datetime) -> Reshaping:
+    """How default and open-ended partitions become calendar periods."""
+    facts = _facts(connection, place)
+    splits: list[Splitting] = []
+    for part in to_dissolve(facts):
+        extent = read_extent(connection, facts, part)
+        splits.append(dissolution(target, facts, part, at, extent))
+    return Reshaping(target, splits)
+
+
+def _facts(connection: Connection, place: Place) -> PartitionedTable:
+    facts = read_partitioned(connection, [place]).get(place)
+    if facts is None:
+        raise ConfigurationError(f"{place[0]}.{place[1]} is not there", hint="Run `drivetrain catalog check`.")
+    return facts

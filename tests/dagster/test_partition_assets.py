@@ -1,0 +1,153 @@
+"""The asset of a system's partitions on real servers: what it makes, what its checks say, and when its run fails."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from ingesting import PARTITIONED, Bench
+from psycopg import conninfo
+from typer.testing import CliRunner
+
+from assets import keys
+from assets.partitions import CHECKS, partition_asset
+
+Run = Callable[[], dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> Run:
+    """A system with a table by month, ingested once; materialises the asset of its partitions."""
+    bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
+    bench.monthly("facts", partition={"range": "at", "name": "{table}_y{year}m{month}"})
+    bench.ingest("facts")
+    document = bench.system.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    (tmp_path / f"{bench.name}.yaml").write_text(yaml.safe_dump(document))
+    admin = conninfo.make_conninfo(bench.admin.info.dsn, password=bench.admin.info.password)
+    for name, value in {
+        "HOME": str(tmp_path),
+        "CATALOG": str(tmp_path),
+        "WAREHOUSE_DSN": bench.pair.target.text,
+        "DAGSTER_DSN": bench.pair.target.text,
+        f"{bench.name.upper()}_DSN": bench.pair.primary.text,
+        f"{bench.name.upper()}_MAINTENANCE_DSN": admin,
+    }.items():
+        monkeypatch.setenv(f"DRIVETRAIN_{name}", value)
+
+    def materialise() -> dg.ExecuteInProcessResult:
+        return dg.materialize([partition_asset(bench.system)], instance=instance, raise_on_error=False)
+
+    return materialise
+
+
+def months_due() -> int:
+    """From April 2024, which the table lacks, to three months ahead."""
+    today = dt.datetime.now(dt.UTC).date()
+    return (today.year - 2024) * 12 + today.month - 3 + 3
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+
+
+def metadata(bench: Bench, result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (made,) = result.asset_materializations_for_node(keys.partitions(bench.name).to_python_identifier())
+    return {name: value.value for name, value in made.metadata.items()}
+
+
+def test_partitions_are_made_in_source_and_warehouse_and_a_second_run_finds_nothing(bench: Bench, run: Run) -> None:
+    first = run()
+    assert first.success
+    assert checks(first) == dict.fromkeys(CHECKS, True)
+    shown = metadata(bench, first)
+    assert (shown["made"], shown["not_done"]) == (2 * months_due(), 0)
+    assert shown["partitions"] == 2 * (3 + months_due())
+    assert "| facts | warehouse |" in shown["tables"] and "premake" in shown["done"]
+    second = run()
+    assert (second.success, metadata(bench, second)["made"]) == (True, 0)
+    # What was made ahead takes what comes.
+    bench.source("INSERT INTO facts VALUES (1000, now(), 'now')")
+    bench.ingest("facts")
+    assert bench.warehouse("SELECT count(*) FROM {raw}.facts") == [(361,)]
+    assert bench.rows("facts", of="source") == bench.rows("facts", of="warehouse")
+
+
+def test_rows_in_a_default_partition_are_told_of_before_they_hurt(bench: Bench, run: Run) -> None:
+    bench.source("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    bench.source("INSERT INTO facts VALUES (1000, '2024-05-05+00', 'stray')")
+    result = run()
+    assert result.success, "a warning"
+    assert checks(result) == {**dict.fromkeys(CHECKS, True), "ahead": False, "nothing_in_default": False}
+    assert "default partition holds rows of 2024-05-01" in metadata(bench, result)["to_know"]
+
+
+def test_a_table_near_its_end_fails_the_run_while_there_is_time(bench: Bench, run: Run) -> None:
+    bench.source("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    bench.source("INSERT INTO facts VALUES (1000, now() + interval '32 days', 'from the future')")
+    result = run()
+    assert not result.success
+    assert checks(result)["not_near_the_end"] is False
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    described = failure.step_failure_data.user_failure_data
+    assert described is not None
+    assert f"{bench.name}.facts (source) reaches" in str(described.description)
+
+
+def test_the_command_line_plans_applies_and_tells(bench: Bench, run: Run) -> None:
+    from pipelines.cli import app
+
+    def ask(*arguments: str) -> tuple[int, Any]:
+        result = CliRunner().invoke(app, ["partitions", *arguments, "--json"])
+        return result.exit_code, json.loads(result.stdout)
+
+    code, planned = ask("plan", f"{bench.name}.facts", "--where", "source")
+    assert code == 0
+    creations = [action for action in planned["actions"] if action["kind"] == "create"]
+    assert len(creations) == months_due()
+    assert creations[0]["statements"][-1]["lock"] == "SHARE UPDATE EXCLUSIVE on facts"
+    code, applied = ask("apply")
+    assert code == 0
+    assert sum(len(table["done"]) for table in applied["tables"]) >= 2 * months_due()
+    assert ask("plan") == (0, {"actions": []})
+    code, status = ask("status")
+    ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=85)
+    assert [dt.datetime.fromisoformat(table["reaches"]) > ahead for table in status["tables"]] == [True, True]
+
+
+def test_wrong_arguments_are_refused_in_words(bench: Bench, run: Run) -> None:
+    from pipelines.cli import app
+    from warehouse.errors import ConfigurationError
+
+    for arguments, said in (
+        (["plan", "nowhere"], "no system 'nowhere'"),
+        (["plan", f"{bench.name}.nothing"], "partitions no table 'nothing'"),
+        (["plan", "--where", "lake"], "--where 'lake'"),
+        (["rehash", "facts", "--to", "8"], "'facts' is no table"),
+        (["rehash", f"{bench.name}.facts", "--to", "8"], "is not partitioned by hash"),
+    ):
+        error = CliRunner().invoke(app, ["partitions", *arguments]).exception
+        assert said in str(error), arguments
+        assert getattr(error, "hint", ""), arguments
+    assert isinstance(CliRunner().invoke(app, ["partitions", "plan", "nowhere"]).exception, ConfigurationError)
+
+
+def test_converting_by_the_command_line(bench: Bench, run: Run) -> None:
+    from pipelines.cli import app
+
+    bench.source("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    bench.source("INSERT INTO facts VALUES (1000, '2024-05-05+00', 'stray')")
+    table = f"{bench.name}.facts"
+    plan = ["partitions", "convert", table, "--at", "2024-06-01", "--plan", "--json"]
+    (action,) = json.loads(CliRunner().invoke(app, plan).stdout)["actions"]
+    assert [piece["name"] for piece in action["pieces"]][:2] == ["facts_y2024m05", "facts_y2024m06"]
+    done = CliRunner().invoke(app, ["partitions", "convert", table, "--at", "2024-06-01", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["splits"][0]["rows"] == 1
+    assert bench.source("SELECT tableoid::regclass::text FROM facts WHERE id = 1000")[0][0].endswith("facts_y2024m05")
+    assert json.loads(CliRunner().invoke(app, plan).stdout) == {"actions": []}
