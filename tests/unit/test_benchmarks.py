@@ -117,6 +117,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "mart_refresh",
         "dashboards",
         "hourly_refresh",
+        "hash_growth",
     ]
 
 

@@ -1,0 +1,184 @@
+"""``hash_growth``: a hash-partitioned ledger doubles its partitions while four sessions write to it.
+
+Each round grows the same table once more: 4 to 8, 8 to 16, 16 to 32 ... The limit is the same rows copied into an empty
+table of as many partitions with the same indexes, by one INSERT ... SELECT while nobody writes: what an outage would
+cost. After every round rows and keys are counted; that the pieces are the partition is proven by the growth itself.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+
+from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, Sample
+from benchmarks.stage import Stage
+from warehouse.catalog.partition import HashPartition
+from warehouse.partitions.plan import Target
+from warehouse.partitions.reading import read_partitioned
+from warehouse.partitions.reshape import growth
+from warehouse.partitions.split import split
+from warehouse.postgres.sessions import Dsn, connect
+
+#: At scale 1; half of it are the ten million that are asked for.
+ROWS = 20_000_000
+WRITERS, FIRST, RIDERS = 4, 4, 20_000
+#: Seconds of writing before each growth, to hold its pace against.
+BEFORE = 10.0
+_DATABASE = "hash_growth"
+_DECLARED = HashPartition(hash="rider_id", modulus=FIRST, name="{table}_p{remainder}")
+
+_TABLE = """
+CREATE TABLE {name} (
+    id bigint NOT NULL, rider_id bigint NOT NULL, entry_type text NOT NULL, amount numeric(12,2) NOT NULL,
+    metadata jsonb, created_at timestamptz NOT NULL, PRIMARY KEY (id, rider_id)
+) PARTITION BY HASH (rider_id);
+CREATE INDEX {name}_rider ON {name} (rider_id, created_at);
+"""
+
+
+_INSERT = "INSERT INTO ledger SELECT nextval('ledger_id'), %s, 'earning', 10, NULL, now()"
+
+
+@dataclass
+class Writers:
+    """Sessions that insert, correct, delete and read, each transaction timed."""
+
+    dsn: str
+    rows: int
+    waits: list[float] = field(default_factory=list[float])
+    failures: list[str] = field(default_factory=list[str])
+    end: threading.Event = field(default_factory=threading.Event)
+
+    def work(self, number: int) -> None:
+        chosen = random.Random(number * 1_000_003 + self.rows)  # noqa: S311
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            turn = 0
+            while not self.end.is_set():
+                turn += 1
+                row, rider = chosen.randrange(1, self.rows + 1), chosen.randrange(RIDERS)
+                began = time.monotonic()
+                try:
+                    match turn % 4:
+                        case 0:
+                            connection.execute(
+                                "INSERT INTO ledger SELECT nextval('ledger_id'), %s, 'earning', 10, NULL, now()",
+                                (rider,),
+                            )
+                        case 1:
+                            connection.execute("UPDATE ledger SET metadata = '{\"seen\": 1}' WHERE id = %s", (row,))
+                        case 2:
+                            connection.execute("DELETE FROM ledger WHERE id = %s AND amount < 1", (row,))
+                        case _:
+                            connection.execute("SELECT sum(amount) FROM ledger WHERE rider_id = %s", (rider,))
+                except psycopg.Error as error:
+                    self.failures.append(str(error))
+                self.waits.append(time.monotonic() - began)
+
+    def __enter__(self) -> Writers:
+        self.threads = [threading.Thread(target=self.work, args=(number,)) for number in range(WRITERS)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def prepare(stage: Stage) -> Prepared:
+    """Ready: the filled ledger, of ``FIRST`` partitions."""
+    rows = int(ROWS * stage.scale)
+    server = stage.servers.server("operational")
+    with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {_DATABASE}")  # type: ignore[arg-type]
+    dsn = server.dsn(_DATABASE)
+    stage.tell(f"making a ledger of {rows:,} rows")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        _make(connection, "ledger", FIRST)
+        connection.execute(
+            "INSERT INTO ledger SELECT i, (i * 7919) % %s, CASE i %% 5 WHEN 0 THEN 'fee' ELSE 'earning' END,"
+            " (i %% 50000) / 100.0, NULL, '2026-01-01+00'::timestamptz + i * interval '1 second'"
+            " FROM generate_series(1::bigint, %s) AS i",
+            (RIDERS, rows),
+        )
+        connection.execute("CREATE SEQUENCE ledger_id START 1000000001")
+        connection.execute("VACUUM ANALYZE ledger")
+    notes = [
+        f"{rows:,} rows when it began; each round doubles the partitions, from {FIRST} on. {WRITERS} sessions without a"
+        " pause: a quarter each of inserts, updates, deletes and reads of one rider.",
+        "The limit copies the rows into as many partitions while nobody writes.",
+    ]
+    modulus = FIRST
+
+    def ours() -> Mapping[str, Sample]:
+        nonlocal modulus
+        modulus *= 2
+        return _grow(dsn, rows, modulus, notes)
+
+    def limit() -> Mapping[str, Sample]:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            _make(connection, "copied", modulus)
+            began = time.monotonic()
+            connection.execute("INSERT INTO copied SELECT * FROM ledger")
+            took = time.monotonic() - began
+            connection.execute("DROP TABLE copied")
+        return {LIMIT: Sample(took)}
+
+    return Prepared({"growing": ours, "copying": limit}, notes)
+
+
+def _make(connection: psycopg.Connection, name: str, modulus: int) -> None:
+    connection.execute(_TABLE.format(name=name).encode())
+    for remainder in range(modulus):
+        bound = f"FOR VALUES WITH (MODULUS {modulus}, REMAINDER {remainder})"
+        connection.execute(f"CREATE TABLE {name}_p{remainder} PARTITION OF {name} {bound}".encode())
+
+
+def _grow(dsn: str, rows: int, goal: int, notes: list[str]) -> Mapping[str, Sample]:
+    before = Writers(dsn, rows)
+    with before:
+        time.sleep(BEFORE)
+    target = Target("benchmark", "ledger", "source", _DECLARED)
+    locked = 0.0
+    with (
+        connect(Dsn(dsn), see_all_rows=True) as connection,
+        Writers(dsn, rows) as beside,
+    ):
+        facts = read_partitioned(connection, [("public", "ledger")])["public", "ledger"]
+        began = time.monotonic()
+        for due in growth(target, facts, goal):
+            locked = max(locked, split(connection, due).swap_seconds)
+        took = time.monotonic() - began
+    failures = [*before.failures, *beside.failures]
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT count(*), count(DISTINCT (id, rider_id)) FROM ledger").fetchone()
+        parts = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'ledger'::regclass").fetchone()
+    if failures or found is None or found[0] != found[1] or parts != (goal,):
+        raise BenchmarkError(f"writers failed: {failures[:3]}; rows and keys: {found}; partitions: {parts}")
+    pace = (len(beside.waits) / took) / (len(before.waits) / BEFORE)
+    notes.append(
+        f"To {goal} partitions: writers kept {pace:.0%} of their pace, {len(beside.waits):,} transactions, 0 errors."
+    )
+    return {
+        OURS: Sample(took),
+        "longest wait of a writer": Sample(max(beside.waits)),
+        "longest wait of a writer before": Sample(max(before.waits)),
+        "median transaction of a writer": Sample(statistics.median(beside.waits)),
+        "median transaction of a writer before": Sample(statistics.median(before.waits)),
+        "longest lock of the table": Sample(locked),
+    }
+
+
+BENCHMARK = Benchmark(
+    name="hash_growth",
+    ours="doubling the partitions of a hash beside writers, proof included",
+    limit="copying the same rows into as many partitions while nobody writes",
+    prepare=prepare,
+)
