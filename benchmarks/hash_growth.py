@@ -103,7 +103,7 @@ def prepare(stage: Stage) -> Prepared:
     with psycopg.connect(dsn, autocommit=True) as connection:
         _make(connection, "ledger", FIRST)
         connection.execute(
-            "INSERT INTO ledger SELECT i, (i * 7919) % %s, CASE i %% 5 WHEN 0 THEN 'fee' ELSE 'earning' END,"
+            "INSERT INTO ledger SELECT i, (i * 7919) %% %s, CASE i %% 5 WHEN 0 THEN 'fee' ELSE 'earning' END,"
             " (i %% 50000) / 100.0, NULL, '2026-01-01+00'::timestamptz + i * interval '1 second'"
             " FROM generate_series(1::bigint, %s) AS i",
             (RIDERS, rows),
