@@ -278,6 +278,22 @@ def test_a_lock_that_is_not_to_be_had_is_said_and_nothing_is_lost(place: Place) 
     assert content(place) == before
 
 
+def test_a_transaction_older_than_the_copying_is_waited_for(place: Place) -> None:
+    """It does not see copied rows in the pieces: its mirror would miss them, and after the swap its reads."""
+    info = place.admin.info
+    with psycopg.connect(info.dsn, password=info.password) as old:
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("SELECT count(*) FROM riders")  # takes its snapshot, and touches nothing of the ledger
+        with pytest.raises(Busy, match="began before the copying ended"):
+            run(place, doubling(0), Patience(lock_timeout=100, attempts=2, pause=0.01))
+        assert place.partitions("ledger") == ["ledger_p0", "ledger_p1"]
+        old.execute("DELETE FROM ledger WHERE id <= 100")
+    after = content(place)
+    assert after[0] == ROWS - 100
+    assert run(place, doubling(0)).mended > 0
+    assert content(place) == after
+
+
 def test_a_table_without_a_key_is_refused(place: Place) -> None:
     place("CREATE TABLE keyless (rider int, v text) PARTITION BY HASH (rider)")
     place("CREATE TABLE keyless_p0 PARTITION OF keyless FOR VALUES WITH (MODULUS 1, REMAINDER 0)")

@@ -80,6 +80,16 @@ def read_columns(connection: Connection, schema: str, table: str) -> Columns:
     )
 
 
+def snapshots(connection: Connection) -> set[str]:
+    """Other sessions' transactions of this database that hold a snapshot now, by virtual id."""
+    rows = connection.execute(
+        "SELECT l.virtualxid FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid"
+        " WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND a.backend_xmin IS NOT NULL"
+        " AND a.datname = current_database() AND a.pid <> pg_backend_pid()"
+    )
+    return {row[0] for row in rows}
+
+
 def sees_all(connection: Connection) -> bool:
     """Whether no row-level security holds for the session's role."""
     row = connection.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchone()

@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from psycopg import errors, sql
@@ -96,7 +96,6 @@ class Progress:
     longest_batch: float = 0.0
     swap_seconds: float = 0.0
     attempts: int = 0
-    steps: list[str] = field(default_factory=list[str])
 
 
 def split(
@@ -234,14 +233,20 @@ def _prove(
 ) -> None:
     """The pieces are the partition, in one snapshot; and each holds only rows of its own, which a constraint proves.
 
+    Whoever has an older snapshot than a copied row does not see it in its piece: such a transaction's mirror would miss
+    it after the comparison, and its reads after the swap. So those that are open are waited for first.
+
     Raises:
+        Busy: one of them does not end.
         DrivetrainError: they differ however often they are mended.
     """
     for _ in range(MENDINGS):
+        _outlive(connection, patience, mirror.snapshots(connection))
         if mirror.equal(connection, splitting, columns):
             break
         progress.mended += mirror.mend(connection, splitting, columns)
     else:
+        _outlive(connection, patience, mirror.snapshots(connection))
         if not mirror.equal(connection, splitting, columns):
             raise DrivetrainError(
                 f"{splitting.schema}.{splitting.partition}: the pieces still differ from it after {MENDINGS} mendings",
@@ -255,6 +260,19 @@ def _prove(
             )
         )
         connection.execute(sql.SQL("ANALYZE {}").format(splitting.beside(number)))
+
+
+def _outlive(connection: Connection, patience: Patience, older: set[str]) -> None:
+    """Wait until transactions have ended."""
+    for _ in range(patience.attempts):
+        older &= mirror.snapshots(connection)
+        if not older:
+            return
+        patience.sleep(patience.pause)
+    raise Busy(
+        f"{len(older)} transaction(s) began before the copying ended, and are still open",
+        hint="What was done stays; run it again when they have ended (pg_stat_activity, backend_xmin).",
+    )
 
 
 def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns, progress: Progress) -> None:
