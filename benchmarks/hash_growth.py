@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg import sql
 
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, Sample
 from benchmarks.stage import Stage
@@ -97,7 +98,7 @@ def prepare(stage: Stage) -> Prepared:
     rows = int(ROWS * stage.scale)
     server = stage.servers.server("operational")
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {_DATABASE}")  # type: ignore[arg-type]
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
     dsn = server.dsn(_DATABASE)
     stage.tell(f"making a ledger of {rows:,} rows")
     with psycopg.connect(dsn, autocommit=True) as connection:

@@ -98,19 +98,6 @@ def maintain_all(settings: Settings, asked: Asked, at: dt.datetime) -> list[Repo
     return reports
 
 
-@dataclass(frozen=True)
-class Reshaping:
-    """What ``rehash`` or ``convert`` would do to a table.
-
-    Attributes:
-        target: the table.
-        splits: in order; each is complete in itself.
-    """
-
-    target: Target
-    splits: list[Splitting]
-
-
 def source_table(settings: Settings, text: str) -> tuple[Dsn, Target, Place]:
     """The one table of an operational database that ``system.table`` means.
 
@@ -126,20 +113,19 @@ def source_table(settings: Settings, text: str) -> tuple[Dsn, Target, Place]:
     raise ConfigurationError(f"{text} is not partitioned at its source", hint="Declare partition: in its policy.")
 
 
-def growth_of(connection: Connection, target: Target, place: Place, goal: int) -> Reshaping:
+def growth_of(connection: Connection, target: Target, place: Place, goal: int) -> list[Splitting]:
     """How a hash comes to ``goal`` partitions."""
-    facts = _facts(connection, place)
-    return Reshaping(target, growth(target, facts, goal))
+    return growth(target, _facts(connection, place), goal)
 
 
-def dissolution_of(connection: Connection, target: Target, place: Place, at: dt.datetime) -> Reshaping:
+def dissolution_of(connection: Connection, target: Target, place: Place, at: dt.datetime) -> list[Splitting]:
     """How default and open-ended partitions become calendar periods."""
     facts = _facts(connection, place)
     splits: list[Splitting] = []
     for part in to_dissolve(facts):
         extent = read_extent(connection, facts, part)
         splits.append(dissolution(target, facts, part, at, extent))
-    return Reshaping(target, splits)
+    return splits
 
 
 def _facts(connection: Connection, place: Place) -> PartitionedTable:

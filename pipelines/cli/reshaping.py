@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.output import console, counted, show_json
-from resources.partitions import Reshaping, dissolution_of, growth_of, source_table
+from resources.partitions import dissolution_of, growth_of, source_table
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.apply import maintainer
 from warehouse.partitions.plan import Target
-from warehouse.partitions.split import abandon, split, under_way
+from warehouse.partitions.split import Splitting, abandon, split, under_way
 from warehouse.partitions.targets import Place
 from warehouse.postgres.sessions import Connection, connect, translated
 
@@ -24,7 +24,7 @@ _PLAN = typer.Option("--plan", help="Only say what would be split into what.")
 _ABANDON = typer.Option("--abandon", help="Undo splits that were begun and not ended.")
 _JSON = typer.Option("--json", help="Print a JSON document for scripts.")
 
-Look = Callable[[Connection, Target, Place], Reshaping]
+Look = Callable[[Connection, Target, Place], list[Splitting]]
 
 
 def rehash(
@@ -72,7 +72,7 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
         translated(f"{table} (source)"),
         maintainer(connection, place),
     ):
-        due = look(connection, target, place).splits
+        due = look(connection, target, place)
         if plan:
             if json:
                 show_json({"actions": [dataclasses.asdict(each) for each in due]})

@@ -20,7 +20,7 @@ NAME_BYTES = 63
 
 #: What a new partition takes over by LIKE. Not: indexes and foreign keys, which ATTACH gives it while it is empty;
 #: identity, which PostgreSQL below 17 refuses in partitions and later ones hand down.
-_LIKE = (
+LIKE = (
     "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION"
     " INCLUDING STATISTICS INCLUDING COMMENTS"
 )
@@ -40,7 +40,7 @@ def create(table: PartitionedTable, name: str) -> Statement:
     """A stand-alone table of the parent's columns, in the parent's schema."""
     return Statement(
         text(
-            sql.SQL("CREATE TABLE {} (LIKE {} " + _LIKE + ")").format(
+            sql.SQL("CREATE TABLE {} (LIKE {} " + LIKE + ")").format(
                 named(table.schema, name), named(table.schema, table.name)
             )
         )

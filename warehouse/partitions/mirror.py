@@ -41,11 +41,6 @@ SELECT n.nspname::text, s.relname::text, a.attname::text
    AND d.refobjid = %s::regclass
 """
 
-_LIKE = (
-    "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION"
-    " INCLUDING STATISTICS INCLUDING COMMENTS INCLUDING INDEXES"
-)
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -124,7 +119,7 @@ def begin(connection: Connection, splitting: Splitting, columns: Columns) -> Non
     for number, _ in enumerate(splitting.pieces):
         piece = splitting.beside(number)
         name = piece.as_string(connection)
-        run(sql.SQL("CREATE TABLE {} (LIKE {} " + _LIKE + ")").format(piece, splitting.whole))
+        run(sql.SQL("CREATE TABLE {} (LIKE {} " + ddl.LIKE + " INCLUDING INDEXES)").format(piece, splitting.whole))
         for constraint, definition in run(_FOREIGN_KEYS, (relation,)).fetchall():
             run(
                 sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
