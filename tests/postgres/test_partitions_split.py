@@ -124,7 +124,10 @@ def test_attaching_looks_at_no_row(place: Place) -> None:
 
 
 class Writers:
-    """Sessions that insert, update, move and delete until they are stopped."""
+    """Sessions that insert, update, move and delete until they are stopped.
+
+    Each has rows of its own: two of them at one row that moves are an error of PostgreSQL's, with or without a split.
+    """
 
     def __init__(self, place: Place, isolation: psycopg.IsolationLevel) -> None:
         self.place, self.isolation = place, isolation
@@ -140,7 +143,7 @@ class Writers:
             turn = 0
             while not self.end.is_set():
                 turn += 1
-                target = (number * 1000 + turn * 37) % ROWS
+                target = 1 + number * 1000 + turn * 37 % 990
                 try:
                     connection.execute("INSERT INTO ledger (rider, amount) VALUES (%s, %s)", (turn % 100, turn))
                     connection.execute("UPDATE ledger SET note = 'seen', amount = amount + 1 WHERE id = %s", (target,))
@@ -196,6 +199,44 @@ def test_nothing_is_lost_or_doubled_beside_writers(
     rows, keys, *_ = content(place)
     assert rows == keys
     assert leftovers(place) == []
+
+
+def test_copying_yields_to_a_writer_who_locks_rows_in_another_order(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copying holds the rows before the 90th and waits for it; its holder asks for the first. It must not lose."""
+    info = place.admin.info
+    change = "UPDATE ledger SET note = 'mine' WHERE id = (SELECT id FROM ledger_p0 ORDER BY id LIMIT 1 OFFSET {})"
+    original = mirror.copy_batch
+    failures: list[psycopg.Error] = []
+
+    def second(writer: psycopg.Connection) -> None:
+        waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'batch')"
+        with psycopg.connect(info.dsn, password=info.password, autocommit=True) as watcher:
+            while watcher.execute(waiting).fetchone() != (True,):
+                pass
+        try:
+            writer.execute(change.format(0).encode())
+            writer.commit()
+        except psycopg.Error as error:
+            failures.append(error)
+            writer.rollback()
+
+    with psycopg.connect(info.dsn, password=info.password) as writer:
+        other = threading.Thread(target=second, args=(writer,))
+
+        def copy_batch(*arguments: Any) -> int:
+            if not other.ident:
+                writer.execute(change.format(90).encode())
+                other.start()
+            return original(*arguments)
+
+        monkeypatch.setattr(mirror, "copy_batch", copy_batch)
+        run(place, doubling(0))
+        other.join()
+    assert failures == []
+    assert place.rows("SELECT count(*) FROM ledger WHERE note = 'mine'") == [(2,)]
+    assert place.partitions("ledger") == ["ledger_p0", "ledger_p1", "ledger_p2"]
 
 
 def test_emptying_the_table_meanwhile_empties_the_pieces(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

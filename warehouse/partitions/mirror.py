@@ -286,41 +286,38 @@ def equal(connection: Connection, splitting: Splitting, columns: Columns) -> boo
     return whole == parts
 
 
-def mend(connection: Connection, splitting: Splitting, columns: Columns) -> int:
-    """Make the pieces equal where they differ; how many rows were wrong.
+def mend(connection: Connection, splitting: Splitting, columns: Columns, number: int) -> int:
+    """Make a piece equal where it differs, in the caller's transaction; how many rows were wrong.
 
     A writer of REPEATABLE READ does not see a row that was copied after its snapshot, so its mirror misses it.
     """
-    wrong = 0
-    for number, _ in enumerate(splitting.pieces):
-        piece = splitting.beside(number)
-        with connection.transaction():
-            wrong += connection.execute(
-                sql.SQL("DELETE FROM {} AS piece WHERE NOT EXISTS (SELECT FROM ONLY {} AS whole WHERE {})").format(
-                    piece, splitting.whole, _same_key(columns, "piece", "whole")
-                )
-            ).rowcount
-            wrong += connection.execute(
-                sql.SQL(
-                    "WITH missing AS MATERIALIZED (SELECT whole.* FROM ONLY {whole} AS whole WHERE {holds}"
-                    " AND NOT EXISTS (SELECT FROM {piece} AS piece WHERE {same}"
-                    " AND row({ours})::text = row({theirs})::text) FOR NO KEY UPDATE OF whole)"
-                    " INSERT INTO {piece} ({columns}) SELECT {columns} FROM missing"
-                    " ON CONFLICT ({key}) DO UPDATE SET {updates}"
-                ).format(
-                    whole=splitting.whole,
-                    holds=_holds(splitting, number, "whole"),
-                    piece=piece,
-                    same=_same_key(columns, "piece", "whole"),
-                    ours=_listed_of("piece", columns.stored),
-                    theirs=_listed_of("whole", columns.stored),
-                    columns=_listed(columns.stored),
-                    key=_listed(columns.key),
-                    updates=sql.SQL(", ").join(
-                        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns.stored
-                    ),
-                )
-            ).rowcount
+    piece = splitting.beside(number)
+    wrong = connection.execute(
+        sql.SQL("DELETE FROM {} AS piece WHERE NOT EXISTS (SELECT FROM ONLY {} AS whole WHERE {})").format(
+            piece, splitting.whole, _same_key(columns, "piece", "whole")
+        )
+    ).rowcount
+    wrong += connection.execute(
+        sql.SQL(
+            "WITH missing AS MATERIALIZED (SELECT whole.* FROM ONLY {whole} AS whole WHERE {holds}"
+            " AND NOT EXISTS (SELECT FROM {piece} AS piece WHERE {same}"
+            " AND row({ours})::text = row({theirs})::text) FOR NO KEY UPDATE OF whole)"
+            " INSERT INTO {piece} ({columns}) SELECT {columns} FROM missing"
+            " ON CONFLICT ({key}) DO UPDATE SET {updates}"
+        ).format(
+            whole=splitting.whole,
+            holds=_holds(splitting, number, "whole"),
+            piece=piece,
+            same=_same_key(columns, "piece", "whole"),
+            ours=_listed_of("piece", columns.stored),
+            theirs=_listed_of("whole", columns.stored),
+            columns=_listed(columns.stored),
+            key=_listed(columns.key),
+            updates=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns.stored
+            ),
+        )
+    ).rowcount
     return wrong
 
 

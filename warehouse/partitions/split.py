@@ -19,8 +19,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
+import psycopg
 from psycopg import errors, sql
 
 from warehouse.catalog.naming import split_mark
@@ -32,7 +34,7 @@ from warehouse.postgres.sessions import Connection
 
 #: Seconds that a batch of copied rows may take, about: as long as a writer of one of them waits.
 BATCH_SECONDS = 0.05
-SMALLEST, LARGEST = 50, 20_000
+LARGEST = 20_000
 #: How often differences are mended before a split gives up. They come from writers of REPEATABLE READ only.
 MENDINGS = 5
 
@@ -135,7 +137,7 @@ def split(
     if begun is None:
         tell(f"{splitting.partition}: making {len(splitting.pieces)} pieces")
         patiently(connection, patience, progress, lambda: mirror.begin(connection, splitting, columns))
-    _copy(connection, splitting, columns, progress, tell)
+    _copy(connection, splitting, columns, patience, progress, tell)
     tell(f"{splitting.partition}: comparing")
     _prove(connection, splitting, columns, patience, progress)
     tell(f"{splitting.partition}: swapping")
@@ -185,40 +187,60 @@ def patiently(connection: Connection, patience: Patience, progress: Progress, wo
         progress.attempts += 1
         try:
             with connection.transaction():
-                connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{patience.lock_timeout}ms",))
+                wait_briefly(connection, patience)
                 work()
             return
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             if attempt == patience.attempts - 1:
-                raise Busy(
-                    f"no lock in {patience.attempts} attempts: {error.diag.message_primary}",
-                    hint="What was done stays; run it again when the long transaction (pg_stat_activity) has ended.",
-                ) from error
+                raise _no_lock(patience, error) from error
             patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
+
+
+def wait_briefly(connection: Connection, patience: Patience) -> None:
+    """Until the transaction ends, no lock is waited for any longer than patience says: rows' locks too, so that in a
+    deadlock this session yields, long before the server (deadlock_timeout) would choose a writer.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{patience.lock_timeout}ms",))
+
+
+def _no_lock(patience: Patience, error: psycopg.Error) -> Busy:
+    return Busy(
+        f"no lock in {patience.attempts} attempts: {error.diag.message_primary}",
+        hint="What was done stays; run it again when the long transaction (pg_stat_activity) has ended.",
+    )
 
 
 def _copy(
     connection: Connection,
     splitting: Splitting,
     columns: mirror.Columns,
+    patience: Patience,
     progress: Progress,
     tell: Callable[[str], None],
 ) -> None:
     """Copy what was there before the mirror, from where the last run stopped."""
-    size, told = 500, 0
+    size, told, failed = 500, 0, 0
     while True:
         began = time.monotonic()
         try:
             with connection.transaction():
+                wait_briefly(connection, patience)
                 rows = mirror.copy_batch(connection, splitting, columns, size)
         except errors.SerializationFailure:  # a row moved to another partition while it was about to be locked
             continue
-        took = time.monotonic() - began
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            # A row that is waited for holds up the writers of the others: so, fewer of them, at last only itself.
+            failed, size = failed + 1, max(1, size // 8)
+            if failed == patience.attempts:
+                raise _no_lock(patience, error) from error
+            patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
+            continue
+        took, failed = time.monotonic() - began, 0
         progress.rows += rows
         progress.longest_batch = max(progress.longest_batch, took)
         if rows < size:
             return
-        size = max(SMALLEST, min(LARGEST, int(size * min(2.0, BATCH_SECONDS / max(took, 0.001)))))
+        size = max(1, min(LARGEST, int(size * min(2.0, BATCH_SECONDS / max(took, 0.001)))))
         if progress.rows - told >= 100_000:
             told = progress.rows
             tell(f"{splitting.partition}: {progress.rows:,} rows copied")
@@ -244,7 +266,8 @@ def _prove(
         _outlive(connection, patience, mirror.snapshots(connection))
         if mirror.equal(connection, splitting, columns):
             break
-        progress.mended += mirror.mend(connection, splitting, columns)
+        for number, _ in enumerate(splitting.pieces):
+            patiently(connection, patience, progress, partial(_mend, connection, splitting, columns, number, progress))
     else:
         _outlive(connection, patience, mirror.snapshots(connection))
         if not mirror.equal(connection, splitting, columns):
@@ -253,13 +276,19 @@ def _prove(
                 hint=f"Is its trigger {splitting.mark} enabled? Nothing was swapped: run it again, or abandon it.",
             )
     for number, _ in enumerate(splitting.pieces):
-        patiently(connection, patience, progress, lambda number=number: mirror.bind(connection, splitting, number))
+        patiently(connection, patience, progress, partial(mirror.bind, connection, splitting, number))
         connection.execute(
             sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
                 splitting.beside(number), sql.Identifier(f"{splitting.mark}_bound")
             )
         )
         connection.execute(sql.SQL("ANALYZE {}").format(splitting.beside(number)))
+
+
+def _mend(
+    connection: Connection, splitting: Splitting, columns: mirror.Columns, number: int, progress: Progress
+) -> None:
+    progress.mended += mirror.mend(connection, splitting, columns, number)
 
 
 def _outlive(connection: Connection, patience: Patience, older: set[str]) -> None:
