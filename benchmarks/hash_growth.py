@@ -20,10 +20,10 @@ from psycopg import sql
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, Sample
 from benchmarks.stage import Stage
 from warehouse.catalog.partition import HashPartition
-from warehouse.partitions.plan import Target
 from warehouse.partitions.reading import read_partitioned
 from warehouse.partitions.reshape import growth
 from warehouse.partitions.split import split
+from warehouse.partitions.targets import Target
 from warehouse.postgres.sessions import Dsn, connect
 
 #: At scale 1; half of it are the ten million that are asked for.

@@ -12,11 +12,10 @@ from warehouse.errors import ConfigurationError
 from warehouse.partitions.actions import Action
 from warehouse.partitions.apply import Report, maintain, read_and_plan
 from warehouse.partitions.facts import PartitionedTable
-from warehouse.partitions.plan import Target
 from warehouse.partitions.reading import read_extent, read_partitioned
 from warehouse.partitions.reshape import dissolution, growth, to_dissolve
 from warehouse.partitions.split import Splitting
-from warehouse.partitions.targets import Place, source_targets, warehouse_targets
+from warehouse.partitions.targets import Place, Target, source_targets, warehouse_targets
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 
 Planned = tuple[Target, PartitionedTable | None, list[Action]]

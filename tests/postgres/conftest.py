@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from analysts import Warehouse, modelled_warehouse
 from ingesting import PARTITIONED, Bench
+from partitioned import Place
 from psycopg import conninfo, sql
 from ride_databases import MakeDatabase
 from small_system import SCHEMA
@@ -70,3 +71,12 @@ def make_database(servers: Servers) -> Iterator[MakeDatabase]:
     with psycopg.connect(admin, autocommit=True) as connection:
         for name in names:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def place(empty_database: str) -> Iterator[Place]:
+    made = Place(empty_database)
+    try:
+        yield made
+    finally:
+        made.close()

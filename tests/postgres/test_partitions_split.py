@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from test_partitions_applied import Place
+from partitioned import Place
 
 from demo.servers import Servers
 from demo.servers.binaries import client

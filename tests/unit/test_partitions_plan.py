@@ -15,7 +15,8 @@ from warehouse.catalog.partition import RangePartition
 from warehouse.catalog.periods import Period, period_start, shifted
 from warehouse.partitions.actions import Action
 from warehouse.partitions.facts import Bound, Part, PartitionedTable, Surroundings
-from warehouse.partitions.plan import MOST_AT_ONCE, Target, parts_ahead, plan, wanted
+from warehouse.partitions.plan import MOST_AT_ONCE, parts_ahead, plan, wanted
+from warehouse.partitions.targets import Target
 
 OWNED = Surroundings(owner="app")
 NAMES: dict[Period, str] = {

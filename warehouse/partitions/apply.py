@@ -20,8 +20,9 @@ from warehouse.catalog.partition import RangePartition
 from warehouse.errors import Busy
 from warehouse.partitions.actions import Action
 from warehouse.partitions.facts import PartitionedTable
-from warehouse.partitions.plan import Target, plan, wanted
+from warehouse.partitions.plan import plan, wanted
 from warehouse.partitions.reading import read_partitioned
+from warehouse.partitions.targets import Target
 from warehouse.postgres.bounds import Span
 from warehouse.postgres.sessions import Connection, translated
 

@@ -7,39 +7,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 from warehouse.catalog.naming import period_name
-from warehouse.catalog.partition import HashPartition, ListPartition, RangePartition
+from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.catalog.periods import period_start, shifted
-from warehouse.partitions import ddl
-from warehouse.partitions.actions import Action, Kind, Statement
+from warehouse.partitions import ddl, drift, findings
+from warehouse.partitions.actions import Action, Statement
 from warehouse.partitions.facts import Part, PartitionedTable, Surroundings
+from warehouse.partitions.targets import Target
 from warehouse.postgres.bounds import Span, uncovered
 
 #: More than this many at once is a mistake in a bound or a clock, not maintenance.
 MOST_AT_ONCE = 1000
 #: The parent's statistics are made again after this many days, though no partition came.
 ANALYZE_AFTER = dt.timedelta(days=7)
-
-Declared = RangePartition | HashPartition | ListPartition
-
-
-@dataclass(frozen=True)
-class Target:
-    """One table to maintain.
-
-    Attributes:
-        system, table: as in the catalog.
-        where: in the operational database, or its raw table in the warehouse.
-        declared: how the policy partitions it.
-    """
-
-    system: str
-    table: str
-    where: Literal["source", "warehouse"]
-    declared: Declared
 
 
 def plan(
@@ -54,18 +36,21 @@ def plan(
         occupied: of each span of ``wanted``, whether a default partition holds rows in it; asked for where there is one
             with rows in it.
     """
-    say = _Sayer(target)
-    refused = _refused(say, facts)
+    refused = findings.refused(target, facts)
     if refused is not None or facts is None:
         return [refused] if refused else []
     made: list[Action] = []
     if isinstance(target.declared, RangePartition):
-        made = list(_missing(say, target.declared, facts, at, occupied or {}))
+        made = list(_missing(target, target.declared, facts, at, occupied or {}))
     if isinstance(target.declared, HashPartition):
-        made = list(_incomplete_hash(say, facts))
-    mended = list(_drifted(say, facts))
+        made = list(findings.incomplete_hash(target, facts))
     changed = any(action.statements for action in made)
-    return [*made, *mended, *_leftovers(say, facts), *_statistics(say, facts, at, changed)]
+    return [
+        *made,
+        *drift.drifted(target, facts),
+        *findings.leftovers(target, facts),
+        *_statistics(target, facts, at, changed),
+    ]
 
 
 def wanted(declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> list[Span]:
@@ -97,97 +82,13 @@ def cut_into_periods(declared: RangePartition, gaps: Iterable[Span]) -> list[Spa
     return found
 
 
-class _Sayer:
-    """Makes actions of one table."""
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-
-    def __call__(
-        self,
-        kind: Kind,
-        partition: str,
-        reason: str,
-        *,
-        remedy: str = "",
-        statements: Iterable[Statement] = (),
-        alone: bool = False,
-    ) -> Action:
-        target = self.target
-        return Action(
-            kind, target.system, target.table, target.where, partition, reason, remedy, tuple(statements), alone
-        )
-
-
-def _refused(say: _Sayer, facts: PartitionedTable | None) -> Action | None:
-    """Why nothing at all is done to the table."""
-    declared = say.target.declared
-    if facts is None:
-        if say.target.where == "warehouse":  # ingestion makes it
-            return None
-        return say("refuse", "", "there is no such table", remedy="Run `drivetrain catalog check`.")
-    strategy, column = _says(declared)
-    if not facts.strategy:
-        return say(
-            "refuse",
-            "",
-            f"declared as partitioned by {strategy} ({column}), and it is a plain table",
-            remedy=f"Make it one while it is written to: `drivetrain partitions convert {say.target.system}."
-            f"{say.target.table}`; or remove partition: from its policy.",
-        )
-    if facts.strategy != strategy or facts.columns != (column,):
-        live = f"{facts.strategy} ({', '.join(name or 'an expression' for name in facts.columns)})"
-        return say(
-            "refuse",
-            "",
-            f"declared as partitioned by {strategy} ({column}), and it is by {live}",
-            remedy="Correct partition: in its policy, or remove it.",
-        )
-    if facts.maintained_by:
-        return say(
-            "refuse",
-            "",
-            f"{facts.maintained_by} maintains it, and two maintainers would race",
-            remedy=f"Take it out of {facts.maintained_by}'s configuration (part_config), or remove partition: from "
-            "its policy.",
-        )
-    for part in facts.parts:
-        if part.detaching:
-            return say(
-                "refuse",
-                part.name,
-                "a DETACH PARTITION ... CONCURRENTLY of it was interrupted",
-                remedy="Finish it: ALTER TABLE ... DETACH PARTITION ... FINALIZE.",
-            )
-    if strategy == "range":
-        for part in facts.parts:
-            if not part.default and part.bound is None:
-                return say(
-                    "refuse",
-                    part.name,
-                    f"its bounds are no time that can be read ({part.bound_text.removeprefix('FOR VALUES ')})",
-                    remedy="Detach it, or keep the table's partitions by other means.",
-                )
-    return None
-
-
-def _says(declared: Declared) -> tuple[str, str]:
-    match declared:
-        case RangePartition(range=column):
-            return "range", column
-        case HashPartition(hash=column):
-            return "hash", column
-        case ListPartition(list=column):
-            return "list", column
-
-
 def _missing(
-    say: _Sayer, declared: RangePartition, facts: PartitionedTable, at: dt.datetime, occupied: Mapping[Span, bool]
+    target: Target, declared: RangePartition, facts: PartitionedTable, at: dt.datetime, occupied: Mapping[Span, bool]
 ) -> Iterable[Action]:
     """Partitions to make."""
     spans = wanted(declared, facts, at)
     if len(spans) > MOST_AT_ONCE:
-        yield say(
+        yield target.action(
             "refuse",
             "",
             f"{len(spans)} partitions are missing between {spans[0].start:%Y-%m-%d} and {spans[-1].end:%Y-%m-%d}, more "
@@ -200,7 +101,7 @@ def _missing(
     for span in spans:
         name = span_name(declared, facts, span)
         if len(name.encode()) > ddl.NAME_BYTES:
-            yield say(
+            yield target.action(
                 "refuse",
                 name,
                 f"its name has {len(name.encode())} bytes, and PostgreSQL cuts names at {ddl.NAME_BYTES}",
@@ -208,7 +109,7 @@ def _missing(
             )
             continue
         if name in taken:
-            yield say(
+            yield target.action(
                 "refuse",
                 name,
                 "something of that name is there, and is no partition of the table",
@@ -216,17 +117,17 @@ def _missing(
             )
             continue
         if occupied.get(span):
-            yield say(
+            yield target.action(
                 "refuse",
                 name,
                 f"the default partition holds rows of {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M}",
-                remedy=f"Move them to partitions of their own: `drivetrain partitions convert {say.target.system}."
-                f"{say.target.table}`.",
+                remedy=f"Move them to partitions of their own: `drivetrain partitions convert {target.system}."
+                f"{target.table}`.",
             )
             continue
         taken.add(name)
         gap = newest is not None and span.end <= newest
-        yield say(
+        yield target.action(
             "create",
             name,
             f"{'gap' if gap else 'premake'}: {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC",
@@ -236,12 +137,8 @@ def _missing(
 
 def _creation(facts: PartitionedTable, name: str, span: Span) -> list[Statement]:
     """Stand-alone with everything that it must have; attached last, so that its lock is held for a moment."""
-    model = _model(facts)
-    due = replace(facts.surroundings, publications=model.publications if model else frozenset())
-    if not _granted_directly(facts):
-        due = replace(due, grants=frozenset[Any](), column_grants=frozenset[Any]())
-    if due.replica_identity == "default" and model is not None:
-        due = replace(due, replica_identity=model.replica_identity)
+    model = drift.model(facts)
+    due = drift.due_of_new(facts)
     fresh = Surroundings(owner=facts.role, column_comments=due.column_comments)
     return [
         ddl.create(facts, name),
@@ -250,21 +147,6 @@ def _creation(facts: PartitionedTable, name: str, span: Span) -> list[Statement]
         ddl.attach(facts, name, span.start, span.end),
         *(replace(statement, lock="") for statement in ddl.force(facts.schema, name, fresh, due)),
     ]
-
-
-def _model(facts: PartitionedTable) -> Surroundings | None:
-    """Those of the newest partition: storage and the like, of which a parent has none."""
-    leaves = [part for part in facts.parts if part.leaf and not part.foreign and not part.default]
-    if not leaves:
-        return None
-    beginning = dt.datetime.min.replace(tzinfo=dt.UTC)
-    return max(leaves, key=lambda part: (part.bound and part.bound.end) or beginning).surroundings
-
-
-def _granted_directly(facts: PartitionedTable) -> bool:
-    """Whether most partitions are granted to somebody: who reads through the parent needs no grant on them."""
-    granted = [bool(part.surroundings.grants or part.surroundings.column_grants) for part in facts.parts]
-    return sum(granted) * 2 > len(granted)
 
 
 def span_name(declared: RangePartition, facts: PartitionedTable, span: Span) -> str:
@@ -276,110 +158,7 @@ def span_name(declared: RangePartition, facts: PartitionedTable, span: Span) -> 
     return f"{name}_from_{span.start:%Y%m%dt%H%M%S}"
 
 
-def _incomplete_hash(say: _Sayer, facts: PartitionedTable) -> Iterable[Action]:
-    covered = sum(1 / part.slot[0] for part in facts.parts if part.slot is not None)
-    if abs(covered - 1) > 1e-9:
-        yield say(
-            "refuse",
-            "",
-            f"its {len(facts.parts)} partitions take {covered:.0%} of the rows; the others are refused",
-            remedy="Finish its growth: `drivetrain partitions rehash`.",
-        )
-
-
-def _drifted(say: _Sayer, facts: PartitionedTable) -> Iterable[Action]:
-    """Partitions that lack something of their parent."""
-    listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
-    granted = _granted_directly(facts)
-    for part in facts.parts:
-        if part.foreign:
-            continue
-        have = part.surroundings
-        due = replace(facts.surroundings, publications=listed if part.leaf else have.publications)
-        if not granted:  # more than the parent's are too many all the same
-            due = replace(due, grants=have.grants & due.grants, column_grants=have.column_grants & due.column_grants)
-        if due.replica_identity == "default":
-            due = replace(due, replica_identity=have.replica_identity)
-        statements = [
-            *ddl.give(part.schema, part.name, have, due),
-            *ddl.force(part.schema, part.name, have, due),
-        ]
-        if statements:
-            yield say(
-                "mend", part.name, f"differs from its parent in {_what_differs(have, due)}", statements=statements
-            )
-        if due.replica_identity.startswith("index") and have.replica_identity != due.replica_identity:
-            yield say(
-                "report",
-                part.name,
-                f"its replica identity is {have.replica_identity}, its parent's {due.replica_identity}",
-                remedy="ALTER TABLE ... REPLICA IDENTITY USING INDEX, with the partition's own index.",
-            )
-        for index in part.missing_indexes:
-            yield say(
-                "report",
-                part.name,
-                f"has no valid part of the index {index}",
-                remedy="CREATE INDEX CONCURRENTLY on the partition, then ALTER INDEX ... ATTACH PARTITION.",
-            )
-
-
-def _what_differs(have: Surroundings, due: Surroundings) -> str:
-    words = {
-        "owner": have.owner != due.owner,
-        "row-level security": have.row_security != due.row_security or set(have.policies) != set(due.policies),
-        "grants": have.grants != due.grants or have.column_grants != due.column_grants,
-        "replica identity": have.replica_identity != due.replica_identity,
-        "publications": not due.publications <= have.publications,
-        "statistics targets": not due.statistics <= have.statistics,
-        "comments": (have.comment is None and due.comment is not None)
-        or not {column for column, _ in due.column_comments} <= {column for column, _ in have.column_comments},
-    }
-    return ", ".join(word for word, differs in words.items() if differs)
-
-
-def _leftovers(say: _Sayer, facts: PartitionedTable) -> Iterable[Action]:
-    """What a database brought along."""
-    for part in facts.parts:
-        if part.default and part.filled:
-            yield say(
-                "report",
-                part.name,
-                "a default partition with rows in it: they hold up partitions of their time, and never move to a tier",
-                remedy=f"`drivetrain partitions convert {say.target.system}.{say.target.table}` moves them.",
-            )
-        elif part.default:
-            yield say(
-                "report",
-                part.name,
-                "an empty default partition: rows without a partition land there instead of being refused, and hold up "
-                "partitions from then on",
-                remedy="Drop it, now that partitions are kept ahead.",
-            )
-        elif part.bound is not None and part.bound.end is None:
-            yield say(
-                "refuse" if part.filled else "report",
-                part.name,
-                "has no end: no partition can be made beside it",
-                remedy=f"`drivetrain partitions convert {say.target.system}.{say.target.table}` splits it.",
-            )
-        elif part.bound is not None and part.bound.start is None:
-            yield say(
-                "report",
-                part.name,
-                "has no beginning: it takes rows of any age, and moves to a tier as a whole",
-                remedy=f"`drivetrain partitions convert {say.target.system}.{say.target.table}` splits it.",
-            )
-    for key in facts.referenced_by:
-        yield say(
-            "report",
-            "",
-            f"the foreign key {key.name} of {key.schema}.{key.table} references it: no partition can be detached",
-            remedy="Drop the foreign key before months are to leave.",
-        )
-
-
-def _statistics(say: _Sayer, facts: PartitionedTable, at: dt.datetime, changed: bool) -> Iterable[Action]:
+def _statistics(target: Target, facts: PartitionedTable, at: dt.datetime, changed: bool) -> Iterable[Action]:
     """Autovacuum never analyses a partitioned parent."""
     if not facts.parts and not changed:
         return
@@ -391,7 +170,7 @@ def _statistics(say: _Sayer, facts: PartitionedTable, at: dt.datetime, changed: 
         reason = f"last analysed on {facts.analysed_at:%Y-%m-%d}"
     else:
         return
-    yield say("analyze", "", reason, statements=[ddl.analyze(facts)])
+    yield target.action("analyze", "", reason, statements=[ddl.analyze(facts)])
 
 
 def midnight(day: dt.date) -> dt.datetime:

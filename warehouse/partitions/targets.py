@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from warehouse.catalog import System
-from warehouse.catalog.partition import RangePartition
-from warehouse.partitions.plan import Target
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
+from warehouse.catalog import System
+from warehouse.catalog.partition import HashPartition, ListPartition, RangePartition
+from warehouse.partitions.actions import Action, Kind, Statement
+
+Declared = RangePartition | HashPartition | ListPartition
 Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One table to maintain.
+
+    Attributes:
+        system, table: as in the catalog.
+        where: in the operational database, or its raw table in the warehouse.
+        declared: how the policy partitions it.
+    """
+
+    system: str
+    table: str
+    where: Literal["source", "warehouse"]
+    declared: Declared
+
+    def action(
+        self,
+        kind: Kind,
+        partition: str,
+        reason: str,
+        *,
+        remedy: str = "",
+        statements: Iterable[Statement] = (),
+        alone: bool = False,
+    ) -> Action:
+        """Something to do to this table, or to say about it; as ``Action`` has it."""
+        return Action(kind, self.system, self.table, self.where, partition, reason, remedy, tuple(statements), alone)
 
 
 def source_targets(system: System) -> list[tuple[Target, Place]]:

@@ -1,0 +1,93 @@
+"""What a partition is to have beside its rows, and the partitions that have something else.
+
+What is wanted of a partition is its parent's (docs/adr/0014). Pure, as all of the planning.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from warehouse.partitions import ddl
+from warehouse.partitions.actions import Action
+from warehouse.partitions.facts import PartitionedTable, Surroundings
+from warehouse.partitions.targets import Target
+
+
+def model(facts: PartitionedTable) -> Surroundings | None:
+    """Those of the newest partition: storage and the like, of which a parent has none."""
+    leaves = [part for part in facts.parts if part.leaf and not part.foreign and not part.default]
+    if not leaves:
+        return None
+    beginning = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return max(leaves, key=lambda part: (part.bound and part.bound.end) or beginning).surroundings
+
+
+def due_of_new(facts: PartitionedTable) -> Surroundings:
+    """What a partition that is about to be made is to have; storage and tablespace are its model's."""
+    sibling = model(facts)
+    due = replace(facts.surroundings, publications=sibling.publications if sibling else frozenset())
+    if not _granted_directly(facts):
+        due = replace(due, grants=frozenset[Any](), column_grants=frozenset[Any]())
+    if due.replica_identity == "default" and sibling is not None:
+        due = replace(due, replica_identity=sibling.replica_identity)
+    return due
+
+
+def _granted_directly(facts: PartitionedTable) -> bool:
+    """Whether most partitions are granted to somebody: who reads through the parent needs no grant on them."""
+    granted = [bool(part.surroundings.grants or part.surroundings.column_grants) for part in facts.parts]
+    return sum(granted) * 2 > len(granted)
+
+
+def drifted(target: Target, facts: PartitionedTable) -> Iterable[Action]:
+    """Partitions that lack something of their parent."""
+    listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
+    granted = _granted_directly(facts)
+    for part in facts.parts:
+        if part.foreign:
+            continue
+        have = part.surroundings
+        due = replace(facts.surroundings, publications=listed if part.leaf else have.publications)
+        if not granted:  # more than the parent's are too many all the same
+            due = replace(due, grants=have.grants & due.grants, column_grants=have.column_grants & due.column_grants)
+        if due.replica_identity == "default":
+            due = replace(due, replica_identity=have.replica_identity)
+        statements = [
+            *ddl.give(part.schema, part.name, have, due),
+            *ddl.force(part.schema, part.name, have, due),
+        ]
+        if statements:
+            yield target.action(
+                "mend", part.name, f"differs from its parent in {_what_differs(have, due)}", statements=statements
+            )
+        if due.replica_identity.startswith("index") and have.replica_identity != due.replica_identity:
+            yield target.action(
+                "report",
+                part.name,
+                f"its replica identity is {have.replica_identity}, its parent's {due.replica_identity}",
+                remedy="ALTER TABLE ... REPLICA IDENTITY USING INDEX, with the partition's own index.",
+            )
+        for index in part.missing_indexes:
+            yield target.action(
+                "report",
+                part.name,
+                f"has no valid part of the index {index}",
+                remedy="CREATE INDEX CONCURRENTLY on the partition, then ALTER INDEX ... ATTACH PARTITION.",
+            )
+
+
+def _what_differs(have: Surroundings, due: Surroundings) -> str:
+    words = {
+        "owner": have.owner != due.owner,
+        "row-level security": have.row_security != due.row_security or set(have.policies) != set(due.policies),
+        "grants": have.grants != due.grants or have.column_grants != due.column_grants,
+        "replica identity": have.replica_identity != due.replica_identity,
+        "publications": not due.publications <= have.publications,
+        "statistics targets": not due.statistics <= have.statistics,
+        "comments": (have.comment is None and due.comment is not None)
+        or not {column for column, _ in due.column_comments} <= {column for column, _ in have.column_comments},
+    }
+    return ", ".join(word for word, differs in words.items() if differs)
