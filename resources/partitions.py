@@ -6,15 +6,20 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from resources.settings import Settings
 from warehouse.catalog import Catalog
+from warehouse.catalog.partition import ListPartition, RangePartition
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.actions import Action
 from warehouse.partitions.apply import Report, maintain, read_and_plan
+from warehouse.partitions.conversion import conversion
 from warehouse.partitions.facts import PartitionedTable
-from warehouse.partitions.reading import read_extent, read_partitioned
+from warehouse.partitions.original import read_original
+from warehouse.partitions.reading import TIMES, read_extent, read_partitioned
 from warehouse.partitions.reshape import dissolution, growth, to_dissolve
-from warehouse.partitions.split import Splitting
+from warehouse.partitions.splitting import Splitting, under_way
 from warehouse.partitions.targets import Place, Target, source_targets, warehouse_targets
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 
@@ -113,16 +118,31 @@ def source_table(settings: Settings, text: str) -> tuple[Dsn, Target, Place]:
 
 
 def growth_of(connection: Connection, target: Target, place: Place, goal: int) -> list[Splitting]:
-    """How a hash comes to ``goal`` partitions."""
-    return growth(target, _facts(connection, place), goal)
+    """How a hash comes to ``goal`` partitions: what was begun, then the rest."""
+    begun = under_way(connection, *place)
+    done = {each.partition for each in begun}
+    planned = growth(target, _facts(connection, place), goal)
+    return [*begun, *(each for each in planned if each.partition not in done)]
 
 
-def dissolution_of(connection: Connection, target: Target, place: Place, at: dt.datetime) -> list[Splitting]:
-    """How default and open-ended partitions become calendar periods."""
+def conversion_of(connection: Connection, target: Target, place: Place, at: dt.datetime) -> list[Splitting]:
+    """How a plain table, default and open-ended partitions become what the policy declares: what was begun, or what is
+    to be.
+    """
+    begun = under_way(connection, *place)
+    if begun:
+        return begun
     facts = _facts(connection, place)
+    declared = target.declared
+    if not facts.strategy and not isinstance(declared, ListPartition):
+        column = declared.range if isinstance(declared, RangePartition) else declared.hash
+        original = read_original(connection, sql.Identifier(*place).as_string(connection), column, [])
+        readable = isinstance(declared, RangePartition) and original.key_type in TIMES
+        extent = read_extent(connection, *place, column) if readable else None
+        return [conversion(target, facts, original, at, extent)]
     splits: list[Splitting] = []
     for part in to_dissolve(facts):
-        extent = read_extent(connection, facts, part)
+        extent = read_extent(connection, part.schema, part.name, facts.columns[0])
         splits.append(dissolution(target, facts, part, at, extent))
     return splits
 

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.output import console, counted, show_json
-from resources.partitions import dissolution_of, growth_of, source_table
+from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.apply import maintainer
 from warehouse.partitions.plan import Target
-from warehouse.partitions.split import Splitting, abandon, split, under_way
+from warehouse.partitions.split import Progress, abandon, split
+from warehouse.partitions.splitting import Splitting, under_way
 from warehouse.partitions.targets import Place
 from warehouse.postgres.sessions import Connection, connect, translated
 
@@ -54,12 +55,20 @@ def convert(
     abandon_: Annotated[bool, _ABANDON] = False,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """Turn default and open-ended partitions into calendar periods, while the table is read and written.
+    """Make a plain table a partitioned one, or default and open-ended partitions calendar periods, while it is read and
+    written.
 
     Interrupted, it goes on where it stopped. Example: `drivetrain partitions convert shop.orders --plan`
     """
     moment = at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
-    _reshape(table, lambda c, target, place: dissolution_of(c, target, place, moment), plan, abandon_, json)
+    _reshape(table, lambda c, target, place: conversion_of(c, target, place, moment), plan, abandon_, json)
+
+
+def _show(splitting: Splitting, begun: bool) -> None:
+    successor = splitting.successor
+    names = ", ".join(part.name for part in (successor.parts if successor else splitting.pieces))
+    verb = "convert" if successor else "split"
+    console.print(f"{verb} {splitting.partition}{' (begun)' if begun else ''} into {names}", soft_wrap=True)
 
 
 def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
@@ -72,26 +81,29 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
         translated(f"{table} (source)"),
         maintainer(connection, place),
     ):
+        begun = under_way(connection, *place)
+        if undo:
+            undone = [each.partition for each in begun if abandon(connection, each)]
+            console.print(f"Undone: {', '.join(undone) or 'nothing had been begun'}.")
+            return 0
         due = look(connection, target, place)
         if plan:
             if json:
                 show_json({"actions": [dataclasses.asdict(each) for each in due]})
             for each in [] if json else due:
-                begun = " (begun)" if under_way(connection, each) else ""
-                pieces = ", ".join(piece.name for piece in each.pieces)
-                console.print(f"split {each.partition}{begun} into {pieces}", soft_wrap=True)
+                _show(each, each in begun)
             if not due and not json:
                 console.print("Nothing is to be split.")
             return 0
-        if undo:
-            undone = [each.partition for each in due if abandon(connection, each)]
-            console.print(f"Undone: {', '.join(undone) or 'nothing had been begun'}.")
-            return 0
-        done = [(each, split(connection, each, tell=progress.update)) for each in due]
+        done: list[tuple[Splitting, Progress]] = []
+        while due:
+            done += [(each, split(connection, each, tell=progress.update)) for each in due]
+            # What came of times without a partition while a table was converted has a default partition of its own.
+            due = look(connection, target, place) if any(each.successor for each in due) else []
     if json:
         show_json({"splits": [{"partition": e.partition, **dataclasses.asdict(result)} for e, result in done]})
     else:
-        console.print(f"{counted(len(done), 'partition')} split.")
+        console.print(f"{counted(len(done), 'table')} split.")
         for each, result in done:
             console.print(
                 f"  {each.partition}: {result.rows:,} rows copied; locked: rows {result.longest_batch * 1000:.0f} ms "

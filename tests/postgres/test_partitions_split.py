@@ -25,7 +25,8 @@ from warehouse.partitions.pieces import halves
 from warehouse.partitions.plan import Target
 from warehouse.partitions.reading import read_extent, read_partitioned
 from warehouse.partitions.reshape import dissolution, growth, to_dissolve
-from warehouse.partitions.split import Progress, Splitting, abandon, split, under_way
+from warehouse.partitions.split import Progress, abandon, split
+from warehouse.partitions.splitting import Splitting, under_way
 from warehouse.postgres.sessions import Dsn, connect
 
 QUICK = Patience(lock_timeout=100, attempts=50, pause=0.01)
@@ -251,7 +252,7 @@ def test_emptying_the_table_meanwhile_empties_the_pieces(place: Place, monkeypat
     assert content(place)[0] == 0
 
 
-STEPS = ["begin", "copy_batch", "equal", "bind", "at_work", "sequences_to"]
+STEPS = ["make_pieces", "set_up", "copy_batch", "equal", "bind", "at_work", "set_aside", "clear"]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -287,7 +288,7 @@ def test_a_split_can_be_abandoned_until_the_swap(place: Place, monkeypatch: pyte
         with pytest.raises(DrivetrainError, match="still differ"):
             run(place, doubling(0))
     with connect(place.dsn, see_all_rows=True) as connection:
-        assert under_way(connection, doubling(0)) == doubling(0)
+        assert under_way(connection, "public", "ledger") == [doubling(0)]
         assert abandon(connection, doubling(0))
         assert not abandon(connection, doubling(0))
     assert (content(place), leftovers(place)) == (before, [])
@@ -393,7 +394,7 @@ def dissolve(place: Place) -> list[str]:
     facts = whole_table(place, "facts")
     for part in to_dissolve(facts):
         with connect(place.dsn, see_all_rows=True) as connection:
-            extent = read_extent(connection, facts, part)
+            extent = read_extent(connection, part.schema, part.name, facts.columns[0])
         run(place, dissolution(MONTHLY, facts, part, AT, extent))
     return place.partitions()
 

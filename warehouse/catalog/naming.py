@@ -8,7 +8,9 @@ import datetime as dt
 import hashlib
 import re
 
-_SPLIT = re.compile(r"drivetrain_[0-9a-f]{12}_(\d+|state)")
+#: Regular expression for the table that says how far a split has come.
+SPLIT_STATE = "drivetrain_[0-9a-f]{12}_state"
+_SPLIT = re.compile(r"drivetrain_[0-9a-f]{12}_(\d+|state|old|rest)")
 
 
 def period_name(pattern: str, table: str, start: dt.date) -> str:

@@ -8,6 +8,7 @@ that the parent's foreign keys reference.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from psycopg import sql
 
@@ -144,6 +145,15 @@ def give(schema: str, name: str, have: Surroundings, wanted: Surroundings) -> li
     return found
 
 
+def grant_sequence(schema: str, name: str, grants: Iterable[tuple[str, str, bool]]) -> list[Statement]:
+    """Grants on a sequence: (grantee, privilege, with grant option)."""
+    sequence = sql.SQL("SEQUENCE {}").format(named(schema, name))
+    return [
+        Statement(text(_grant(sql.SQL(privilege), sequence, grantee, option)))  # type: ignore[arg-type]
+        for grantee, privilege, option in grants
+    ]
+
+
 def force(schema: str, name: str, have: Surroundings, wanted: Surroundings) -> list[Statement]:
     """Let row-level security hold for the owner too, or no longer.
 
@@ -193,7 +203,7 @@ def _policy(relation: sql.Identifier, policy: Policy) -> sql.Composed:
     return sql.Composed(parts)
 
 
-def _grant(privilege: sql.Composable, relation: sql.Identifier, grantee: str, option: bool) -> sql.Composed:
+def _grant(privilege: sql.Composable, relation: sql.Composable, grantee: str, option: bool) -> sql.Composed:
     granted = sql.SQL("GRANT {} ON {} TO {}").format(privilege, relation, _role(grantee))
     return granted + sql.SQL(" WITH GRANT OPTION") if option else granted
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg import sql
 
 from warehouse.partitions import ddl
 from warehouse.partitions.facts import Surroundings
 from warehouse.partitions.reading import read_surroundings
+from warehouse.partitions.splitting import Splitting
 from warehouse.postgres.sessions import Connection
-
-if TYPE_CHECKING:
-    from warehouse.partitions.split import Splitting
 
 _COLUMNS = """
 SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attgenerated = '',
@@ -26,9 +23,40 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attgenerated = '
  ORDER BY a.attnum
 """
 
+_REFERENCED = """
+SELECT DISTINCT n.nspname::text, c.relname::text
+  FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE f.conrelid = %s::regclass AND f.contype = 'f'
+   AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY 1, 2
+"""
+
 _FOREIGN_KEYS = """
 SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint
  WHERE conrelid = %s::regclass AND contype = 'f' ORDER BY conname
+"""
+
+#: Constraints that old rows may break, or that ON CONFLICT cannot use.
+_UNFIT = """
+SELECT conname::text, 'not validated: VALIDATE CONSTRAINT it' FROM pg_constraint
+ WHERE conrelid = %s::regclass AND contype IN ('c', 'f') AND NOT convalidated
+UNION ALL
+SELECT conname::text, 'deferrable, which ON CONFLICT cannot use' FROM pg_constraint
+ WHERE conrelid = %s::regclass AND contype = 'p' AND condeferrable
+"""
+
+_SENDS_ALL = """
+SELECT p.pubname::text FROM pg_publication AS p
+ WHERE p.puballtables AND EXISTS (
+       SELECT FROM pg_replication_slots WHERE slot_type = 'logical' AND database = current_database())
+"""
+
+#: From PostgreSQL 15 on.
+_SENDS_SCHEMA = """
+SELECT p.pubname::text FROM pg_publication AS p
+  JOIN pg_publication_namespace AS l ON l.pnpubid = p.oid
+  JOIN pg_namespace AS n ON n.oid = l.pnnspid
+ WHERE n.nspname = %(schema)s AND EXISTS (
+       SELECT FROM pg_replication_slots WHERE slot_type = 'logical' AND database = current_database())
 """
 
 _SEQUENCES = """
@@ -59,11 +87,13 @@ class Columns:
     forced: bool = False
 
 
-def read_columns(connection: Connection, schema: str, table: str) -> Columns:
-    """Columns of a table."""
+def read_columns(connection: Connection, schema: str, table: str, key_column: str) -> Columns:
+    """Columns of a table; the one that it is partitioned by, or will be, ends the key if it is not in it yet."""
     relation = sql.Identifier(schema, table).as_string(connection)
     rows = connection.execute(_COLUMNS, (relation,)).fetchall()
     key = sorted((row for row in rows if row[3] is not None), key=lambda row: row[3])
+    if key and not any(row[0] == key_column for row in key):
+        key += [row for row in rows if row[0] == key_column]
     forced = connection.execute(
         "SELECT relforcerowsecurity FROM pg_class WHERE oid = %s::regclass", (relation,)
     ).fetchone()
@@ -110,15 +140,34 @@ def _same_key(columns: Columns, one: str, other: str) -> sql.Composed:
     )
 
 
-def begin(connection: Connection, splitting: Splitting, columns: Columns) -> None:
-    """Make the pieces, the state and last the mirror, in the caller's transaction."""
+def obstacles(connection: Connection, splitting: Splitting, columns: Columns) -> list[str]:
+    """Why its rows cannot be mirrored into copies without an error of some writer."""
+    whole = splitting.whole.as_string(connection)
+    found = [f"its constraint {name} is {what}" for name, what in connection.execute(_UNFIT, (whole, whole))]
+    if not columns.key:
+        found.append("it has no primary key: its rows cannot be told apart")
+    if columns.forced and not sees_all(connection):
+        found.append(
+            "row-level security is forced on its owner too, and who copies must see every row: give the maintaining "
+            "role BYPASSRLS for the time of it"
+        )
+    by_schema = connection.info.server_version >= 150000
+    query = f"{_SENDS_ALL} UNION {_SENDS_SCHEMA}" if by_schema else _SENDS_ALL
+    for (publication,) in connection.execute(query.encode(), {"schema": splitting.schema}):
+        found.append(
+            f"the publication {publication} sends every table, the copies too, and there is a replication slot: "
+            "publish tables by name for the time of it"
+        )
+    return found
+
+
+def make_pieces(connection: Connection, splitting: Splitting) -> None:
+    """Tables beside the partition, like it in all but rows, in the caller's transaction."""
     run = connection.execute
     relation = splitting.whole.as_string(connection)
     due = read_surroundings(connection, relation)
-    about = f"Drivetrain splits {splitting.partition}: `drivetrain partitions` completes it or abandons it."
     for number, _ in enumerate(splitting.pieces):
         piece = splitting.beside(number)
-        name = piece.as_string(connection)
         run(sql.SQL("CREATE TABLE {} (LIKE {} " + ddl.LIKE + " INCLUDING INDEXES)").format(piece, splitting.whole))
         for constraint, definition in run(_FOREIGN_KEYS, (relation,)).fetchall():
             run(
@@ -126,44 +175,35 @@ def begin(connection: Connection, splitting: Splitting, columns: Columns) -> Non
                     piece, sql.Identifier(constraint), sql.SQL(definition)
                 )
             )
-        have: Surroundings = read_surroundings(connection, name)
+        have: Surroundings = read_surroundings(connection, piece.as_string(connection))
         own = f"{splitting.mark}_{number}"
         for statement in (
             *ddl.store(splitting.schema, own, due.storage, due.tablespace),
             *ddl.give(splitting.schema, own, have, due),
         ):
             run(statement.sql.encode())
-    run(
-        sql.SQL("CREATE TABLE {} (pieces jsonb NOT NULL, position text[], begun_at timestamptz NOT NULL)").format(
-            splitting.state
-        )
-    )
-    run(
-        sql.SQL("INSERT INTO {} VALUES (%s, NULL, clock_timestamp())").format(splitting.state),
-        (json.dumps([piece.as_json() for piece in splitting.pieces]),),
-    )
-    run(sql.SQL("COMMENT ON TABLE {} IS {}").format(splitting.state, sql.Literal(about)))
-    owner = sql.Identifier(due.owner)
-    run(sql.SQL("ALTER TABLE {} OWNER TO {}").format(splitting.state, owner))
-    function = sql.Identifier(splitting.schema, splitting.mark)
+
+
+def set_up(connection: Connection, splitting: Splitting, columns: Columns, owner: str) -> None:
+    """Let every change be mirrored from now on; last in the caller's transaction."""
+    run, function, whole = connection.execute, splitting.function, splitting.whole
     run(_function(splitting, columns, function))
-    run(sql.SQL("ALTER FUNCTION {}() OWNER TO {}").format(function, owner))
+    run(sql.SQL("ALTER FUNCTION {}() OWNER TO {}").format(function, sql.Identifier(owner)))
     run(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function))
     # SHARE ROW EXCLUSIVE: waits for writers under way, so that all later ones are mirrored.
-    trigger, whole = sql.Identifier(splitting.mark), splitting.whole
+    each, emptied = map(sql.Identifier, splitting.triggers)
     run(
         sql.SQL("CREATE TRIGGER {} AFTER INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW EXECUTE FUNCTION {}()").format(
-            trigger, whole, function
+            each, whole, function
         )
     )
-    emptied = sql.Identifier(f"{splitting.mark}_emptied")
     run(
         sql.SQL("CREATE TRIGGER {} AFTER TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION {}()").format(
             emptied, whole, function
         )
     )
-    for each in (trigger, emptied):  # for changes that replication applies too
-        run(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(whole, each))
+    for trigger in (each, emptied):  # for changes that replication applies too
+        run(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(whole, trigger))
 
 
 def _function(splitting: Splitting, columns: Columns, function: sql.Identifier) -> sql.Composed:
@@ -268,7 +308,7 @@ def copy_batch(connection: Connection, splitting: Splitting, columns: Columns, s
 def _content(relation: sql.Composable, columns: Columns) -> sql.Composed:
     """Number of rows, and a sum over all of them that does not depend on their order."""
     return sql.SQL(
-        "SELECT count(*) AS rows, coalesce(sum(hashtextextended(row({})::text, 0)::numeric), 0) AS digest FROM ONLY {}"
+        "SELECT count(*) AS rows, coalesce(sum(hashtextextended(row({})::text, 0)::numeric), 0) AS digest FROM {}"
     ).format(_listed(columns.stored), relation)
 
 
@@ -337,9 +377,20 @@ def at_work(connection: Connection, splitting: Splitting) -> bool:
     """Whether both triggers are there and enabled for all writers."""
     row = connection.execute(
         "SELECT count(*) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled = 'A' AND tgname = ANY(%s)",
-        (splitting.whole.as_string(connection), [splitting.mark, f"{splitting.mark}_emptied"]),
+        (splitting.whole.as_string(connection), list(splitting.triggers)),
     ).fetchone()
     return row is not None and row[0] == 2
+
+
+def lock_for_swap(connection: Connection, splitting: Splitting) -> None:
+    """Lock the table, and first those that its foreign keys reference, which attaching locks too: nobody waits for the
+    table while this session waits for them.
+    """
+    for schema, name in connection.execute(_REFERENCED, (splitting.whole.as_string(connection),)).fetchall():
+        connection.execute(
+            sql.SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, name))
+        )
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
 
 
 def sequences_to(connection: Connection, splitting: Splitting) -> list[sql.Composed]:
@@ -374,10 +425,34 @@ def index_names(connection: Connection, splitting: Splitting, number: int) -> li
 
 
 def remove(connection: Connection, splitting: Splitting) -> None:
-    """Take away all that a split made, in the caller's transaction."""
-    for trigger in (splitting.mark, f"{splitting.mark}_emptied"):
+    """Take away all that a split made, in the caller's transaction; what it splits stays."""
+    for trigger in splitting.triggers:
         connection.execute(sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), splitting.whole))
-    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier(splitting.schema, splitting.mark)))
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(splitting.function))
     for number, _ in enumerate(splitting.pieces):
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(splitting.beside(number)))
+    connection.execute(sql.SQL("DROP TABLE {}").format(splitting.state))
+
+
+def set_aside(connection: Connection, splitting: Splitting) -> None:
+    """Take its names from what was split, in the caller's transaction."""
+    indexes = connection.execute(
+        "SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
+        " WHERE i.indrelid = %s::regclass ORDER BY 1",
+        (splitting.whole.as_string(connection),),
+    ).fetchall()
+    for number, (name,) in enumerate(indexes):
+        aside = sql.Identifier(f"{splitting.mark}_o{number}")
+        connection.execute(sql.SQL("ALTER INDEX {} RENAME TO {}").format(sql.Identifier(splitting.schema, name), aside))
+    old = sql.Identifier(f"{splitting.mark}_old")
+    connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.whole, old))
+
+
+def clear(connection: Connection, splitting: Splitting) -> None:
+    """Drop what was split, after the swap, in the caller's transaction.
+
+    Apart from the swap, because it waits for readers of every table that a foreign key of it references.
+    """
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(splitting.replaced))
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(splitting.function))
     connection.execute(sql.SQL("DROP TABLE {}").format(splitting.state))

@@ -58,11 +58,44 @@ class RangePiece:
         return {"name": self.name, "start": self.start, "end": self.end}
 
 
-Piece = HashPiece | RangePiece
+Part = HashPiece | RangePiece
+
+
+@dataclass(frozen=True)
+class Successor:
+    """A partitioned table that takes the place of a plain one, with the partitions that it begins with.
+
+    One by range has a default partition besides until it is in place: rows may come of times that nobody expects.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def by_range(self) -> bool:
+        """By range, else by hash."""
+        return isinstance(self.parts[0], RangePiece)
+
+    def holds(self, parent: sql.Identifier, column: sql.Composable) -> sql.Composable:  # noqa: ARG002
+        """Every row belongs here."""
+        return sql.SQL("true")
+
+    def as_json(self) -> dict[str, Any]:
+        """To be kept until the conversion is done."""
+        return {"name": self.name, "parts": [part.as_json() for part in self.parts]}
+
+
+Piece = Part | Successor
 
 
 def from_json(content: dict[str, Any]) -> Piece:
     """What ``as_json`` gave."""
+    if "parts" in content:
+        return Successor(content["name"], tuple(_part(part) for part in content["parts"]))
+    return _part(content)
+
+
+def _part(content: dict[str, Any]) -> Part:
     return HashPiece(**content) if "modulus" in content else RangePiece(**content)
 
 

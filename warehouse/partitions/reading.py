@@ -15,8 +15,10 @@ from warehouse.postgres.sessions import Connection
 
 _STRATEGIES: dict[str, Strategy] = {"": "", "r": "range", "h": "hash", "l": "list"}
 _COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
-_DATED = "date"
-_ZONED = "timestamp with time zone"
+#: Types of a partition key, as ``format_type`` spells them.
+DATED = "date"
+ZONED = "timestamp with time zone"
+TIMES = (DATED, ZONED, "timestamp without time zone")
 
 
 def read_partitioned(
@@ -73,8 +75,8 @@ def read_partitioned(
             surroundings=surroundings[oid],
             strategy=_STRATEGIES[strategy],
             columns=tuple(columns or ()),
-            zoned=kind == _ZONED,
-            dated=kind == _DATED,
+            zoned=kind == ZONED,
+            dated=kind == DATED,
             parts=tuple(parts.get(oid, ())),
             referenced_by=tuple(referenced.get(oid, ())),
             maintained_by=elsewhere.get((schema, name), ""),
@@ -147,15 +149,13 @@ def read_surroundings(connection: Connection, relation: str) -> Surroundings:
     return _surroundings(found[1:])
 
 
-def read_extent(connection: Connection, table: PartitionedTable, part: Part) -> Extent:
-    """The times of a partition's rows; one scan of it, or less where the key column has an index."""
-    column = sql.Identifier(table.columns[0])
-    relation = sql.Identifier(part.schema, part.name)
+def read_extent(connection: Connection, schema: str, name: str, key_column: str) -> Extent:
+    """The times of a relation's rows; one scan of it, or less where the column has an index."""
     row = connection.execute(
         sql.SQL(
             "SELECT min({c}) FILTER (WHERE isfinite({c})), max({c}) FILTER (WHERE isfinite({c})),"
             " count(*) FILTER (WHERE {c} IS NULL OR NOT isfinite({c})) FROM {t}"
-        ).format(c=column, t=relation)
+        ).format(c=sql.Identifier(key_column), t=sql.Identifier(schema, name))
     ).fetchone()
     assert row is not None
     first, last, odd = row

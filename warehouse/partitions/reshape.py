@@ -14,7 +14,7 @@ from warehouse.partitions import ddl
 from warehouse.partitions.facts import Extent, Part, PartitionedTable
 from warehouse.partitions.pieces import Piece, RangePiece, halves
 from warehouse.partitions.plan import MOST_AT_ONCE, Target, cut_into_periods, midnight, span_name
-from warehouse.partitions.split import Splitting
+from warehouse.partitions.splitting import Splitting
 from warehouse.postgres.bounds import Span, uncovered
 
 

@@ -20,16 +20,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
 
 import psycopg
 from psycopg import errors, sql
 
-from warehouse.catalog.naming import split_mark
 from warehouse.errors import Busy, DrivetrainError
-from warehouse.partitions import mirror
+from warehouse.partitions import mirror, successor
 from warehouse.partitions.apply import Patience
-from warehouse.partitions.pieces import Piece, from_json
+from warehouse.partitions.pieces import Successor
+from warehouse.partitions.reading import read_surroundings
+from warehouse.partitions.splitting import Splitting, is_there, under_way, write_down
 from warehouse.postgres.sessions import Connection
 
 #: Seconds that a batch of copied rows may take, about: as long as a writer of one of them waits.
@@ -37,48 +37,6 @@ BATCH_SECONDS = 0.05
 LARGEST = 20_000
 #: How often differences are mended before a split gives up. They come from writers of REPEATABLE READ only.
 MENDINGS = 5
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """One split, planned or under way.
-
-    Attributes:
-        schema, table: the partitioned table.
-        partition: the partition that is split.
-        key_column: of the partitioning.
-        pieces: that take its place.
-    """
-
-    schema: str
-    table: str
-    partition: str
-    key_column: str
-    pieces: tuple[Piece, ...]
-
-    @property
-    def mark(self) -> str:
-        """Prefix of all that the split needs."""
-        return split_mark(self.schema, self.table, self.partition)
-
-    @property
-    def parent(self) -> sql.Identifier:
-        """The partitioned table."""
-        return sql.Identifier(self.schema, self.table)
-
-    @property
-    def whole(self) -> sql.Identifier:
-        """The partition."""
-        return sql.Identifier(self.schema, self.partition)
-
-    def beside(self, number: int) -> sql.Identifier:
-        """A piece before the swap."""
-        return sql.Identifier(self.schema, f"{self.mark}_{number}")
-
-    @property
-    def state(self) -> sql.Identifier:
-        """The table that says how far the copying has come."""
-        return sql.Identifier(self.schema, f"{self.mark}_state")
 
 
 @dataclass
@@ -119,29 +77,34 @@ def split(
         DrivetrainError: the table has no key, or the pieces cannot be made equal.
     """
     patience, tell, progress = patience or Patience(), tell or _silent, Progress()
-    begun = under_way(connection, splitting)
-    if begun is not None:
-        splitting = begun
-        tell(f"going on with {splitting.partition}")
-    columns = mirror.read_columns(connection, splitting.schema, splitting.partition)
-    if not columns.key:
-        raise DrivetrainError(
-            f"{splitting.schema}.{splitting.partition} has no primary key: its rows cannot be told apart",
-            hint="Give the table a primary key first.",
-        )
-    if columns.forced and not mirror.sees_all(connection):
-        raise DrivetrainError(
-            f"{splitting.schema}.{splitting.partition}: row-level security is forced on its owner too",
-            hint="Whoever copies must see every row: give the maintaining role BYPASSRLS for the time of the split.",
-        )
-    if begun is None:
-        tell(f"{splitting.partition}: making {len(splitting.pieces)} pieces")
-        patiently(connection, patience, progress, lambda: mirror.begin(connection, splitting, columns))
-    _copy(connection, splitting, columns, patience, progress, tell)
-    tell(f"{splitting.partition}: comparing")
-    _prove(connection, splitting, columns, patience, progress)
-    tell(f"{splitting.partition}: swapping")
-    patiently(connection, patience, progress, lambda: _swap(connection, splitting, columns, progress))
+    name = f"{splitting.schema}.{splitting.partition}"
+    known = under_way(connection, splitting.schema, splitting.table)
+    begun = next((each for each in known if each.partition == splitting.partition), None)
+    if begun is None or not is_there(connection, begun.replaced):
+        splitting = begun or splitting
+        columns = mirror.read_columns(connection, splitting.schema, splitting.partition, splitting.key_column)
+        reasons = mirror.obstacles(connection, splitting, columns)
+        if reasons:
+            raise DrivetrainError(
+                f"{name} cannot be copied while it is written to: {'; '.join(reasons)}",
+                hint="Mend this, and run it again." if begun is None else "Mend this and run it again, or abandon it.",
+            )
+        tell(f"{name}: {'going on' if begun else 'making its successors'}")
+        attempt = partial(patiently, connection, patience, progress)
+        if splitting.successor is not None:
+            successor.make(connection, splitting, columns, attempt, begun is not None)
+        elif begun is None:
+            attempt(partial(_begin, connection, splitting, columns))
+        _copy(connection, splitting, columns, patience, progress, tell)
+        tell(f"{name}: comparing")
+        _prove(connection, splitting, columns, patience, progress)
+        tell(f"{name}: swapping")
+        attempt(partial(_swap, connection, splitting, columns, progress))
+    splitting = begun or splitting
+    tell(f"{name}: clearing up")
+    if splitting.successor is not None:
+        patiently(connection, patience, progress, partial(successor.settle, connection, splitting))
+    patiently(connection, patience, progress, partial(mirror.clear, connection, splitting))
     return progress
 
 
@@ -149,31 +112,18 @@ def _silent(_: str) -> None:
     pass
 
 
-def under_way(connection: Connection, splitting: Splitting) -> Splitting | None:
-    """The split of this partition that was begun and not ended."""
-    state = splitting.state.as_string(connection)
-    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (state,)).fetchone()
-    if found is None or not found[0]:
-        return None
-    row = connection.execute(sql.SQL("SELECT pieces FROM {}").format(splitting.state)).fetchone()
-    if row is None:
-        return None
-    content = cast("list[dict[str, Any]]", row[0])
-    return Splitting(
-        splitting.schema,
-        splitting.table,
-        splitting.partition,
-        splitting.key_column,
-        tuple(from_json(piece) for piece in content),
-    )
+def _begin(connection: Connection, splitting: Splitting, columns: mirror.Columns) -> None:
+    owner = read_surroundings(connection, splitting.whole.as_string(connection)).owner
+    write_down(connection, splitting, owner)
+    mirror.make_pieces(connection, splitting)
+    mirror.set_up(connection, splitting, columns, owner)
 
 
 def abandon(connection: Connection, splitting: Splitting, patience: Patience | None = None) -> bool:
-    """Undo a split that was begun; the partition is as it was. False: there was none."""
-    begun = under_way(connection, splitting)
-    if begun is None:
+    """Undo a split that was begun; what it splits is as it was. False: there was none, or it is in place already."""
+    if not is_there(connection, splitting.state) or is_there(connection, splitting.replaced):
         return False
-    patiently(connection, patience or Patience(), Progress(), lambda: mirror.remove(connection, begun))
+    patiently(connection, patience or Patience(), Progress(), partial(mirror.remove, connection, splitting))
     return True
 
 
@@ -275,13 +225,14 @@ def _prove(
                 f"{splitting.schema}.{splitting.partition}: the pieces still differ from it after {MENDINGS} mendings",
                 hint=f"Is its trigger {splitting.mark} enabled? Nothing was swapped: run it again, or abandon it.",
             )
-    for number, _ in enumerate(splitting.pieces):
-        patiently(connection, patience, progress, partial(mirror.bind, connection, splitting, number))
-        connection.execute(
-            sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
-                splitting.beside(number), sql.Identifier(f"{splitting.mark}_bound")
+    for number, piece in enumerate(splitting.pieces):
+        if not isinstance(piece, Successor):
+            patiently(connection, patience, progress, partial(mirror.bind, connection, splitting, number))
+            connection.execute(
+                sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+                    splitting.beside(number), sql.Identifier(f"{splitting.mark}_bound")
+                )
             )
-        )
         connection.execute(sql.SQL("ANALYZE {}").format(splitting.beside(number)))
 
 
@@ -310,20 +261,28 @@ def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns,
     Raises:
         DrivetrainError: the mirror is gone or disabled.
     """
-    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
+    mirror.lock_for_swap(connection, splitting)
     began = time.monotonic()
     if not mirror.at_work(connection, splitting):
         raise DrivetrainError(
             f"{splitting.schema}.{splitting.partition}: its mirror was disabled or dropped meanwhile",
             hint="Abandon the split and begin again: changes may be missing in the pieces.",
         )
+    if splitting.successor is not None:
+        successor.take_place(connection, splitting, columns)
+    else:
+        _attach(connection, splitting, columns)
+    progress.swap_seconds = time.monotonic() - began
+
+
+def _attach(connection: Connection, splitting: Splitting, columns: mirror.Columns) -> None:
     run = connection.execute
     run(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(splitting.parent, splitting.whole))
     for statement in mirror.sequences_to(connection, splitting):
         run(statement)
-    run(sql.SQL("DROP TABLE {}").format(splitting.whole))
-    run(sql.SQL("DROP FUNCTION {}()").format(sql.Identifier(splitting.schema, splitting.mark)))
+    mirror.set_aside(connection, splitting)
     for number, piece in enumerate(splitting.pieces):
+        assert not isinstance(piece, Successor)
         name = sql.Identifier(piece.name)
         for statement in mirror.index_names(connection, splitting, number):
             run(statement)
@@ -331,9 +290,5 @@ def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns,
         final = sql.Identifier(splitting.schema, piece.name)
         run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES {}").format(splitting.parent, final, piece.bound()))
         run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(final, sql.Identifier(f"{splitting.mark}_bound")))
-    run(sql.SQL("DROP TABLE {}").format(splitting.state))
-    if columns.forced:
-        for piece in splitting.pieces:
-            final = sql.Identifier(splitting.schema, piece.name)
+        if columns.forced:
             run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(final))
-    progress.swap_seconds = time.monotonic() - began
