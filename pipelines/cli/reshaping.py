@@ -16,12 +16,12 @@ from warehouse.errors import ConfigurationError
 from warehouse.partitions.apply import maintainer
 from warehouse.partitions.plan import Target
 from warehouse.partitions.split import Progress, abandon, split
-from warehouse.partitions.splitting import Splitting, under_way
+from warehouse.partitions.splitting import Splitting, outline, under_way
 from warehouse.partitions.targets import Place
 from warehouse.postgres.sessions import Connection, connect, translated
 
 _TABLE = typer.Argument(help="Which: `system.table`.")
-_PLAN = typer.Option("--plan", help="Only say what would be split into what.")
+_PLAN = typer.Option("--plan", help="Only say what would be done, with its locks.")
 _ABANDON = typer.Option("--abandon", help="Undo splits that were begun and not ended.")
 _JSON = typer.Option("--json", help="Print a JSON document for scripts.")
 
@@ -61,14 +61,18 @@ def convert(
     Interrupted, it goes on where it stopped. Example: `drivetrain partitions convert shop.orders --plan`
     """
     moment = at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
-    _reshape(table, lambda c, target, place: conversion_of(c, target, place, moment), plan, abandon_, json)
+    done = _reshape(table, lambda c, target, place: conversion_of(c, target, place, moment), plan, abandon_, json)
+    if done and not json:
+        console.print("`drivetrain catalog check` says what its policy should say now: a plain table's key has grown.")
 
 
 def _show(splitting: Splitting, begun: bool) -> None:
-    successor = splitting.successor
-    names = ", ".join(part.name for part in (successor.parts if successor else splitting.pieces))
-    verb = "convert" if successor else "split"
-    console.print(f"{verb} {splitting.partition}{' (begun)' if begun else ''} into {names}", soft_wrap=True)
+    verb = "convert" if splitting.successor else "split"
+    console.print(f"[bold]{verb}[/] {splitting.schema}.{splitting.partition}{' (begun)' if begun else ''}")
+    for number, step in enumerate(outline(splitting), start=1):
+        console.print(f"  {number}. {step.what}", markup=False, highlight=False, soft_wrap=True)
+        if step.lock:
+            console.print(f"     -- {step.lock}", style="dim", soft_wrap=True)
 
 
 def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
@@ -84,12 +88,22 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
         begun = under_way(connection, *place)
         if undo:
             undone = [each.partition for each in begun if abandon(connection, each)]
-            console.print(f"Undone: {', '.join(undone) or 'nothing had been begun'}.")
+            kept = [each.partition for each in begun if each.partition not in undone]
+            if json:
+                show_json({"undone": undone, "in_place": kept})
+                return 0
+            console.print(f"Undone: {', '.join(undone) or 'nothing'}.")
+            if kept:
+                console.print(f"In its new place already: {', '.join(kept)}. Run it without --abandon to clear up.")
             return 0
         due = look(connection, target, place)
         if plan:
             if json:
-                show_json({"actions": [dataclasses.asdict(each) for each in due]})
+                steps = [
+                    {**dataclasses.asdict(each), "steps": [dataclasses.asdict(s) for s in outline(each)]}
+                    for each in due
+                ]
+                show_json({"actions": steps})
             for each in [] if json else due:
                 _show(each, each in begun)
             if not due and not json:

@@ -151,3 +151,29 @@ def test_converting_by_the_command_line(bench: Bench, run: Run) -> None:
     assert json.loads(done.stdout)["splits"][0]["rows"] == 1
     assert bench.source("SELECT tableoid::regclass::text FROM facts WHERE id = 1000")[0][0].endswith("facts_y2024m05")
     assert json.loads(CliRunner().invoke(app, plan).stdout) == {"actions": []}
+
+
+def test_a_plain_table_is_converted_by_the_command_line(bench: Bench, run: Run) -> None:
+    """Plan, begin, undo, do it, and find nothing left to do; the rows are the same to whoever reads the table."""
+    from pipelines.cli import app
+
+    table = f"{bench.name}.facts"
+    bench.source("CREATE TABLE whole (LIKE facts INCLUDING ALL)")
+    bench.source("INSERT INTO whole SELECT * FROM facts")
+    bench.source("DROP TABLE facts")
+    bench.source("ALTER TABLE whole RENAME TO facts")
+    rows = bench.source("SELECT f::text FROM facts AS f ORDER BY id, at")
+    convert = ["partitions", "convert", table, "--at", "2024-06-01"]
+    (action,) = json.loads(CliRunner().invoke(app, [*convert, "--plan", "--json"]).stdout)["actions"]
+    assert action["pieces"][0]["parts"], action
+    assert [step["lock"].split(" on ")[0] for step in action["steps"]][4] == "ACCESS EXCLUSIVE"
+    assert json.loads(CliRunner().invoke(app, [*convert, "--abandon", "--json"]).stdout) == {
+        "undone": [],
+        "in_place": [],
+    }
+    done = CliRunner().invoke(app, [*convert, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["splits"][0]["rows"] == len(rows)
+    assert bench.source("SELECT f::text FROM facts AS f ORDER BY id, at") == rows
+    assert bench.source("SELECT pg_get_partkeydef('facts'::regclass)") == [("RANGE (at)",)]
+    assert json.loads(CliRunner().invoke(app, [*convert, "--plan", "--json"]).stdout) == {"actions": []}

@@ -79,6 +79,34 @@ class Splitting:
         return sql.Identifier(self.schema, f"{self.mark}_{number}")
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of a split, for a person.
+
+    Attributes:
+        what: is done.
+        lock: the strongest that it takes on anything in use, on what, for how long; '' for none.
+    """
+
+    what: str
+    lock: str = ""
+
+
+def outline(splitting: Splitting) -> list[Step]:
+    """What a split does, in order, with its locks. Each that waits for others waits briefly, and tries again."""
+    name, table = splitting.partition, splitting.table
+    made = splitting.successor.parts if splitting.successor else splitting.pieces
+    names = ", ".join(piece.name for piece in made)
+    return [
+        Step(f"make {names}, empty, with all that {name} has", "SHARE ROW EXCLUSIVE on referenced tables, a moment"),
+        Step(f"mirror every change of {name} into them by a trigger", f"SHARE ROW EXCLUSIVE on {name}, a moment"),
+        Step(f"copy the rows of {name} in batches", "FOR NO KEY UPDATE on a batch's rows, some 50 ms"),
+        Step("wait for transactions older than the copying; compare both in one snapshot"),
+        Step(f"put them in the place of {name}", f"ACCESS EXCLUSIVE on {table}, milliseconds"),
+        Step(f"drop what {name} was", "ACCESS EXCLUSIVE on referenced tables, a moment"),
+    ]
+
+
 def write_down(connection: Connection, splitting: Splitting, owner: str, original: str | None = None) -> None:
     """Note that a split begins, in the caller's transaction.
 
