@@ -84,7 +84,7 @@ def _checks(planned: Sequence[Planned], at: dt.datetime) -> Iterator[dg.AssetChe
         drifted += [
             f"{label}: {action.partition} {action.reason}"
             for action in actions
-            if action.kind == "mend" or (action.kind == "report" and "index" in action.reason)
+            if action.kind in ("mend", "index") or (action.kind == "report" and "index" in action.reason)
         ]
         if facts is None:
             continue

@@ -92,7 +92,7 @@ def test_a_new_partition_has_what_its_parent_and_its_sibling_have(place: Place) 
     assert {part.name: part.surroundings for part in table.parts} == dict.fromkeys(
         (part.name for part in table.parts), sibling
     )
-    assert {part.missing_indexes for part in table.parts} == {()}
+    assert table.lacks == ()
     place("INSERT INTO facts (at, v) VALUES ('2024-04-02+00', 'x')")
     with pytest.raises(psycopg.errors.CheckViolation):
         place("INSERT INTO facts (at, v) VALUES ('2024-04-02+00', 'never')")
@@ -144,14 +144,6 @@ def test_where_no_partition_is_granted_to_anybody_none_will_be(place: Place) -> 
     place("GRANT SELECT, DELETE ON facts_y2024m03 TO {}", place.app)
     (action,) = place.plan()
     assert [statement.sql.split()[:2] for statement in action.statements] == [["REVOKE", "DELETE"]]
-
-
-def test_an_index_that_a_partition_lacks_is_reported(place: Place) -> None:
-    place.table()
-    place("CREATE INDEX facts_v ON ONLY facts (v)")
-    report = place.maintain()
-    told = [finding for finding in report.findings if finding.partition == "facts_y2024m01"]
-    assert [finding.reason for finding in told] == ["has no valid part of the index facts_v"]
 
 
 def test_writers_and_readers_meet_no_error(place: Place) -> None:
