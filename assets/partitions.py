@@ -81,11 +81,7 @@ def _checks(planned: Sequence[Planned], at: dt.datetime) -> Iterator[dg.AssetChe
         refused = [f"{label}: {action.reason}" for action in actions if action.kind == "refuse"]
         missing = [action.partition for action in actions if action.kind == "create"]
         behind += refused + ([f"{label} lacks {', '.join(missing)}"] if missing else [])
-        drifted += [
-            f"{label}: {action.partition} {action.reason}"
-            for action in actions
-            if action.kind in ("mend", "index") or (action.kind == "report" and "index" in action.reason)
-        ]
+        drifted += [f"{label}: {action.partition} {action.reason}" for action in actions if action.drift]
         if facts is None:
             continue
         filled += [

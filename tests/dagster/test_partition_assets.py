@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,22 @@ def test_a_table_near_its_end_fails_the_run_while_there_is_time(bench: Bench, ru
     described = failure.step_failure_data.user_failure_data
     assert described is not None
     assert f"{bench.name}.facts (source) reaches" in str(described.description)
+
+
+def test_drift_that_is_only_reported_shows_in_the_check(bench: Bench, run: Run) -> None:
+    assert run().success
+    bench.source("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    path = Path(os.environ["DRIVETRAIN_CATALOG"]) / f"{bench.name}.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["tables"]["facts"]["partition"]["drift"] = "report"
+    path.write_text(yaml.safe_dump(document))
+    result = run()
+    assert result.success, "a warning"
+    assert checks(result) == {**dict.fromkeys(CHECKS, True), "like_their_parents": False}
+    assert "drift: report" in metadata(bench, result)["to_know"]
+    del document["tables"]["facts"]["partition"]["drift"]
+    path.write_text(yaml.safe_dump(document))
+    assert checks(run()) == dict.fromkeys(CHECKS, True)
 
 
 def test_the_command_line_plans_applies_and_tells(bench: Bench, run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from partitioned import AHEAD, Place, kinds
+from partitioned import AHEAD, MONTHLY, Place, kinds
 
 from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.partitions import apply
@@ -132,6 +132,39 @@ def test_drift_is_said_with_its_statements_and_mended(place: Place) -> None:
     assert not place.maintain().failed
     assert place.rows("SELECT count(*) FROM pg_policy") == [(6,)]
     assert kinds(place.plan()) == []
+
+
+def test_drift_is_only_reported_where_the_policy_says_so(place: Place) -> None:
+    place.table("id bigint NOT NULL, at timestamptz NOT NULL, v text")
+    place("CREATE UNIQUE INDEX told ON facts (id, at)")
+    place("GRANT SELECT ON facts TO {}", place.app)
+    for each in ("facts", "facts_y2024m01"):
+        place("GRANT SELECT ON {} TO {}", each, place.app)
+    reporting = MONTHLY.model_copy(update={"drift": "report"})
+    assert not place.maintain(reporting).failed
+    assert kinds(place.plan(reporting)) == [], "what is made is like its parent all the same"
+    place("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    place("CREATE POLICY none ON facts USING (false)")
+    place("ALTER TABLE facts REPLICA IDENTITY USING INDEX told")
+    place("CREATE INDEX facts_v ON ONLY facts (v)")
+    place("REVOKE SELECT ON facts_y2024m03 FROM {}", place.app)
+    place("ALTER TABLE facts_y2024m03 OWNER TO {}", place.maintainer)
+    due = place.plan()
+    assert {(action.kind, action.drift) for action in due} == {("mend", True), ("index", True)}
+    report = place.maintain(reporting)
+    assert (report.failed, report.done) == (False, [])
+    assert [(f.kind, f.partition, f.reason, f.drift) for f in report.findings] == [
+        ("report", action.partition, action.reason, True) for action in due
+    ]
+    for finding, action in zip(report.findings, due, strict=True):
+        assert (finding.statements, finding.alone) == ((), False)
+        assert all(statement.sql in finding.remedy for statement in action.statements)
+    told = next(f.reason for f in report.findings if f.partition == "facts_y2024m03")
+    assert told == "differs from its parent in owner, row-level security, grants, replica identity"
+    assert place.plan() == due, "nothing was mended"
+    place("ALTER TABLE facts_y2024m03 OWNER TO {}", place.owner)
+    assert not place.maintain().failed
+    assert kinds(place.plan(reporting)) == []
 
 
 def test_where_no_partition_is_granted_to_anybody_none_will_be(place: Place) -> None:

@@ -48,6 +48,7 @@ class Action:
         remedy: what a person can do, where something is reported or refused.
         statements: in order; one transaction, unless ``alone``.
         alone: each statement is a transaction of its own (CREATE INDEX CONCURRENTLY), and what was done stays.
+        drift: it is about a partition that is not what its parent is.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Action:
     remedy: str = ""
     statements: tuple[Statement, ...] = ()
     alone: bool = False
+    drift: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,26 @@ def _granted_directly(facts: PartitionedTable) -> bool:
     return sum(granted) * 2 > len(granted)
 
 
-def drifted(target: Target, facts: PartitionedTable) -> Iterable[Action]:
-    """Partitions that lack something of their parent."""
+def drifted(target: Target, facts: PartitionedTable) -> list[Action]:
+    """Partitions that are not what their parent is: mended, or only reported, as the table's policy says."""
+    found = [replace(action, drift=True) for action in _differences(target, facts)]
+    if target.declared.drift == "mend":
+        return found
+    return [_reported(action) if action.statements else action for action in found]
+
+
+def _reported(action: Action) -> Action:
+    statements = "; ".join(statement.sql for statement in action.statements)
+    return replace(
+        action,
+        kind="report",
+        remedy=f"Its policy says `drift: report`. Say `mend` there, or run: {statements}",
+        statements=(),
+        alone=False,
+    )
+
+
+def _differences(target: Target, facts: PartitionedTable) -> Iterable[Action]:
     listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
     granted = _granted_directly(facts)
     for part in facts.parts:
