@@ -59,8 +59,10 @@ def partition_asset(system: System) -> dg.AssetsDefinition:
         at = dt.datetime.now(dt.UTC)
         try:
             asked = Asked.parse(settings.catalog(), [system.system])
-            reports = maintain_all(settings, asked, at)
-            planned = plan_all(settings, asked, at, sizes=True)
+            reports, undone = maintain_all(settings, asked, at)
+            planned, unread = plan_all(settings, asked, at, sizes=True)
+            for failure in (*undone, *unread):
+                raise failure.error
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
         checks = list(_checks(planned, at))
