@@ -59,8 +59,10 @@ def partition_asset(system: System) -> dg.AssetsDefinition:
         at = dt.datetime.now(dt.UTC)
         try:
             asked = Asked.parse(settings.catalog(), [system.system])
-            reports = maintain_all(settings, asked, at)
-            planned = plan_all(settings, asked, at, sizes=True)
+            reports, undone = maintain_all(settings, asked, at)
+            planned, unread = plan_all(settings, asked, at, sizes=True)
+            for failure in (*undone, *unread):
+                raise failure.error
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
         checks = list(_checks(planned, at))
@@ -81,11 +83,7 @@ def _checks(planned: Sequence[Planned], at: dt.datetime) -> Iterator[dg.AssetChe
         refused = [f"{label}: {action.reason}" for action in actions if action.kind == "refuse"]
         missing = [action.partition for action in actions if action.kind == "create"]
         behind += refused + ([f"{label} lacks {', '.join(missing)}"] if missing else [])
-        drifted += [
-            f"{label}: {action.partition} {action.reason}"
-            for action in actions
-            if action.kind == "mend" or (action.kind == "report" and "index" in action.reason)
-        ]
+        drifted += [f"{label}: {action.partition} {action.reason}" for action in actions if action.drift]
         if facts is None:
             continue
         filled += [

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 from psycopg import sql
 
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.partition import ListPartition, RangePartition
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.partitions.actions import Action
 from warehouse.partitions.apply import Report, maintain, read_and_plan
 from warehouse.partitions.conversion import conversion
@@ -74,32 +77,87 @@ class Asked:
         return cls(source, warehouse)
 
 
-def _databases(settings: Settings, asked: Asked) -> Iterator[tuple[Dsn, list[tuple[Target, Place]]]]:
+@dataclass(frozen=True)
+class Failure:
+    """What could not be read or maintained. Other databases and tables are none the worse for it.
+
+    Attributes:
+        system, where: whose database: ``source`` or ``warehouse``.
+        table: '' for all that was asked for of it.
+        error: what is wrong, and what to do.
+    """
+
+    system: str
+    where: Literal["source", "warehouse"]
+    table: str
+    error: DrivetrainError
+
+    def as_json(self) -> dict[str, str]:
+        """For scripts."""
+        said = {"error": self.error.message, "hint": self.error.hint}
+        return {"system": self.system, "where": self.where, "table": self.table, **said}
+
+
+@dataclass(frozen=True)
+class _Database:
+    """One system's tables in one database; ``dsn`` raises ConfigurationError where its setting is wrong."""
+
+    system: str
+    where: Literal["source", "warehouse"]
+    dsn: Callable[[], Dsn]
+    targets: list[tuple[Target, Place]]
+
+
+def _databases(settings: Settings, asked: Asked) -> Iterator[_Database]:
     for system, targets in asked.source.items():
-        yield settings.maintenance(system), targets
-    for targets in asked.warehouse.values():
-        yield settings.warehouse(), targets
+        yield _Database(system, "source", partial(settings.maintenance, system), targets)
+    for system, targets in asked.warehouse.items():
+        yield _Database(system, "warehouse", settings.warehouse, targets)
 
 
-def plan_all(settings: Settings, asked: Asked, at: dt.datetime, *, sizes: bool = False) -> list[Planned]:
-    """Facts and plan of every table asked for; nothing is changed."""
+@contextmanager
+def _apart(database: _Database, failures: list[Failure]) -> Generator[None]:
+    """What goes wrong in the block is a failure of this database, and of no other."""
+    try:
+        yield
+    except DrivetrainError as error:
+        failures.append(Failure(database.system, database.where, "", error))
+
+
+def plan_all(
+    settings: Settings, asked: Asked, at: dt.datetime, *, sizes: bool = False
+) -> tuple[list[Planned], list[Failure]]:
+    """Facts and plan of every table asked for, and the databases that could not be read; nothing is changed."""
     planned: list[Planned] = []
-    for dsn, targets in list(_databases(settings, asked)):
-        with (
-            connect(dsn, see_all_rows=True, read_only=True, application="drivetrain partitions") as connection,
-            translated(dsn.label),
-        ):
-            planned += read_and_plan(connection, targets, at, sizes=sizes)
-    return planned
+    failures: list[Failure] = []
+    for database in _databases(settings, asked):
+        with _apart(database, failures):
+            dsn = database.dsn()
+            with (
+                connect(dsn, see_all_rows=True, read_only=True, application="drivetrain partitions") as connection,
+                translated(dsn.label),
+            ):
+                planned += read_and_plan(connection, database.targets, at, sizes=sizes)
+    return planned, failures
 
 
-def maintain_all(settings: Settings, asked: Asked, at: dt.datetime) -> list[Report]:
-    """Do what is due for every table asked for."""
+def maintain_all(settings: Settings, asked: Asked, at: dt.datetime) -> tuple[list[Report], list[Failure]]:
+    """Do what is due for every table asked for; and what could not be looked at."""
     reports: list[Report] = []
-    for dsn, targets in list(_databases(settings, asked)):
-        with connect(dsn, see_all_rows=True, application="drivetrain partitions") as connection:
-            reports += [maintain(connection, target, place, at) for target, place in targets]
-    return reports
+    failures: list[Failure] = []
+    for database in _databases(settings, asked):
+        with (
+            _apart(database, failures),
+            connect(database.dsn(), see_all_rows=True, application="drivetrain partitions") as connection,
+        ):
+            for target, place in database.targets:
+                try:
+                    reports.append(maintain(connection, target, place, at))
+                except DrivetrainError as error:
+                    if connection.closed:
+                        raise
+                    failures.append(Failure(database.system, database.where, target.table, error))
+    return reports, failures
 
 
 def source_table(settings: Settings, text: str) -> tuple[Dsn, Target, Place]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import reshaping
 from pipelines.cli.output import console, counted, show_json
-from resources.partitions import Asked, maintain_all, plan_all
+from resources.partitions import Asked, Failure, Planned, maintain_all, plan_all
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.actions import Action
@@ -41,18 +43,21 @@ def plan(
 ) -> None:
     """Print every statement that `apply` would run, with its lock and reason. Changes nothing.
 
-    Exits 1 if anything is refused.
+    Exits 1 if anything is refused, or a database cannot be read; the others are.
     """
     settings = Settings.load()
     asked = _asked(settings, tables, where)
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        planned = plan_all(settings, asked, _moment(at))
+        planned, failures = plan_all(settings, asked, _moment(at))
     actions = [action for _, _, found in planned for action in found]
     if json:
-        show_json({"actions": [dataclasses.asdict(action) for action in actions]})
+        show_json({"actions": [dataclasses.asdict(action) for action in actions], **_as_json(failures)})
     else:
+        if not failures and not any(action.statements for action in actions):
+            console.print("Nothing is due.")
         _show_plan(actions)
-    if any(action.kind == "refuse" for action in actions):
+        _show_failures(failures)
+    if failures or any(action.kind == "refuse" for action in actions):
         raise typer.Exit(1)
 
 
@@ -65,30 +70,26 @@ def apply(
 ) -> None:
     """Do what `plan` prints: each partition in a transaction of its own, with short waits for locks.
 
-    Exits 1 if anything was refused or not done; the next run does what is left.
+    Exits 1 if anything was refused or not done, or a database is away; the next run does what is left.
     """
     settings = Settings.load()
     asked = _asked(settings, tables, where)
     with console.status("Maintaining …") as progress, settings.embedded_servers(progress.update):
-        reports = maintain_all(settings, asked, _moment(at))
+        reports, failures = maintain_all(settings, asked, _moment(at))
     if json:
-        show_json({"tables": [dataclasses.asdict(report) for report in reports]})
+        show_json({"tables": [dataclasses.asdict(report) for report in reports], **_as_json(failures)})
     else:
         done = [done for report in reports for done in report.done if not done.failure]
         console.print(f"{counted(len(done), 'action')} done on {counted(len(reports), 'table')}.")
         for each in done:
-            where_ = each.action
-            console.print(
-                f"  {where_.kind} {where_.system}.{where_.partition or where_.table} ({where_.where}): {where_.reason}",
-                markup=False,
-                soft_wrap=True,
-            )
+            console.print(f"  {each.action.kind} {_told(each.action)}", soft_wrap=True)
         for report in reports:
             for told in [report.busy, *(f"{d.action.partition}: {d.failure}" for d in report.done if d.failure)]:
                 if told:
-                    console.print(f"  [red]not done[/] {report.target.system}.{report.target.table}: {told}")
+                    console.print(f"  [red]not done[/] {report.target.system}.{report.target.table}: {escape(told)}")
         _show_findings([finding for report in reports for finding in report.findings])
-    if any(report.failed or any(f.kind == "refuse" for f in report.findings) for report in reports):
+        _show_failures(failures)
+    if failures or any(report.failed or any(f.kind == "refuse" for f in report.findings) for report in reports):
         raise typer.Exit(1)
 
 
@@ -98,12 +99,15 @@ def status(
     at: Annotated[dt.datetime | None, _AT] = None,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """Per table: how many partitions, how large, until when they reach, and what is due."""
+    """Per table: how many partitions, how large, until when they reach, and what is due.
+
+    Exits 1 if a database cannot be read; the others are.
+    """
     settings = Settings.load()
     asked = _asked(settings, tables, None)
     moment = _moment(at)
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        planned = plan_all(settings, asked, moment, sizes=True)
+        planned, failures = plan_all(settings, asked, moment, sizes=True)
     if json:
         show_json(
             {
@@ -118,10 +122,18 @@ def status(
                         "refused": [action.reason for action in actions if action.kind == "refuse"],
                     }
                     for target, facts, actions in planned
-                ]
+                ],
+                **_as_json(failures),
             }
         )
-        return
+    else:
+        _show_status(planned, moment)
+        _show_failures(failures)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
     shown = Table("table", "where", "parts", "rows (est.)", "MB", "reaches", "due", box=None, header_style="bold")
     shown.columns[0].overflow = "fold"
     for column in (2, 3, 4, 6):
@@ -157,30 +169,37 @@ def _asked(settings: Settings, tables: list[str] | None, where: str | None) -> A
     return Asked.parse(settings.catalog(), tables or [], where)
 
 
+def _as_json(failures: Sequence[Failure]) -> dict[str, list[dict[str, str]]]:
+    return {"failures": [failure.as_json() for failure in failures]}
+
+
+def _show_failures(failures: Sequence[Failure]) -> None:
+    for failure in failures:
+        name = f"{failure.system}.{failure.table}" if failure.table else failure.system
+        console.print(f"[red]failed[/] {name} ({failure.where}): {escape(failure.error.message)}", soft_wrap=True)
+        if failure.error.hint:
+            console.print(f"  {failure.error.hint}", style="dim", markup=False, soft_wrap=True)
+
+
 def _show_plan(actions: list[Action]) -> None:
     changes = [action for action in actions if action.statements]
-    if not changes:
-        console.print("Nothing is due.")
     for action in changes:
-        console.print(
-            f"[bold]{action.kind}[/] {action.system}.{action.partition or action.table} ({action.where}): "
-            f"{action.reason}",
-            soft_wrap=True,
-        )
+        console.print(f"[bold]{action.kind}[/] {_told(action)}", soft_wrap=True)
         for statement in action.statements:
             console.print(f"  {statement.sql};", markup=False, highlight=False, soft_wrap=True)
             if statement.lock:
-                console.print(f"    -- {statement.lock}", style="dim", soft_wrap=True)
+                console.print(f"    -- {statement.lock}", style="dim", markup=False, soft_wrap=True)
     _show_findings([action for action in actions if not action.statements])
 
 
 def _show_findings(findings: list[Action]) -> None:
     for finding in findings:
         color = "red" if finding.kind == "refuse" else "yellow"
-        console.print(
-            f"[{color}]{finding.kind}[/] {finding.system}.{finding.partition or finding.table} ({finding.where}): "
-            f"{finding.reason}",
-            soft_wrap=True,
-        )
+        console.print(f"[{color}]{finding.kind}[/] {_told(finding)}", soft_wrap=True)
         if finding.remedy:
             console.print(f"  {finding.remedy}", style="dim", markup=False, soft_wrap=True)
+
+
+def _told(action: Action) -> str:
+    """What it is about and why; a name may have brackets in it, which are no markup."""
+    return escape(f"{action.system}.{action.partition or action.table} ({action.where}): {action.reason}")

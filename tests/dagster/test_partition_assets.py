@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import yaml
 from ingesting import PARTITIONED, Bench
 from psycopg import conninfo
+from rich.console import Console
 from typer.testing import CliRunner
 
 from assets import keys
@@ -99,6 +102,22 @@ def test_a_table_near_its_end_fails_the_run_while_there_is_time(bench: Bench, ru
     assert f"{bench.name}.facts (source) reaches" in str(described.description)
 
 
+def test_drift_that_is_only_reported_shows_in_the_check(bench: Bench, run: Run) -> None:
+    assert run().success
+    bench.source("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    path = Path(os.environ["DRIVETRAIN_CATALOG"]) / f"{bench.name}.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["tables"]["facts"]["partition"]["drift"] = "report"
+    path.write_text(yaml.safe_dump(document))
+    result = run()
+    assert result.success, "a warning"
+    assert checks(result) == {**dict.fromkeys(CHECKS, True), "like_their_parents": False}
+    assert "drift: report" in metadata(bench, result)["to_know"]
+    del document["tables"]["facts"]["partition"]["drift"]
+    path.write_text(yaml.safe_dump(document))
+    assert checks(run()) == dict.fromkeys(CHECKS, True)
+
+
 def test_the_command_line_plans_applies_and_tells(bench: Bench, run: Run) -> None:
     from pipelines.cli import app
 
@@ -114,10 +133,67 @@ def test_the_command_line_plans_applies_and_tells(bench: Bench, run: Run) -> Non
     code, applied = ask("apply")
     assert code == 0
     assert sum(len(table["done"]) for table in applied["tables"]) >= 2 * months_due()
-    assert ask("plan") == (0, {"actions": []})
+    assert ask("plan") == (0, {"actions": [], "failures": []})
     code, status = ask("status")
     ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=85)
     assert [dt.datetime.fromisoformat(table["reaches"]) > ahead for table in status["tables"]] == [True, True]
+
+
+def test_a_database_that_is_away_keeps_no_other_from_its_partitions(
+    bench: Bench, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two systems the first is away, in its source only."""
+    from pipelines.cli import app
+
+    away = f"a{bench.name}"
+    folder = Path(os.environ["DRIVETRAIN_CATALOG"])
+    document = yaml.safe_load((folder / f"{bench.name}.yaml").read_text())
+    (folder / f"{away}.yaml").write_text(yaml.safe_dump({**document, "system": away}))
+    monkeypatch.setenv(f"DRIVETRAIN_{away.upper()}_DSN", bench.pair.primary.text)
+    monkeypatch.setenv(f"DRIVETRAIN_{away.upper()}_MAINTENANCE_DSN", "postgresql://nobody:x@127.0.0.1:1/nowhere")
+
+    for command in ("plan", "status", "apply"):
+        result = CliRunner().invoke(app, ["partitions", command, "--json"])
+        answer = json.loads(result.stdout)
+        (failure,) = answer["failures"]
+        assert (result.exit_code, failure["system"], failure["where"], failure["table"]) == (1, away, "source", "")
+        assert "no answer from nobody@127.0.0.1:1/nowhere" in failure["error"] and "server up" in failure["hint"]
+    assert sum(len(table["done"]) for table in answer["tables"]) >= 2 * months_due(), "the other system's were made"
+    for command in ("plan", "status", "apply"):
+        shown = io.StringIO()
+        monkeypatch.setattr("pipelines.cli.partitions.console", Console(file=shown))
+        assert CliRunner().invoke(app, ["partitions", command]).exit_code == 1
+        assert f"failed {away} (source): DRIVETRAIN_" in shown.getvalue()
+        assert "Is the server up" in shown.getvalue() and "Nothing is due" not in shown.getvalue()
+
+    # In one system: its warehouse is maintained though its source is away, and the run fails.
+    bench.warehouse("DROP TABLE {raw}.facts_y2024m06 CASCADE")
+    monkeypatch.setenv(f"DRIVETRAIN_{bench.name.upper()}_MAINTENANCE_DSN", "not a connection string")
+    assert not run().success
+    assert bench.warehouse("SELECT to_regclass('{raw}.facts_y2024m06') IS NOT NULL") == [(True,)]
+
+
+def test_a_table_that_cannot_be_read_keeps_no_other_from_its_partitions(bench: Bench, run: Run) -> None:
+    """The first of two: its default partition lies on a server that does not answer."""
+    from pipelines.cli import app
+
+    path = Path(os.environ["DRIVETRAIN_CATALOG"]) / f"{bench.name}.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["tables"] = {"afar": document["tables"]["facts"], **document["tables"]}
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    bench.source("CREATE EXTENSION postgres_fdw")
+    bench.source("CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1')")
+    bench.source("CREATE USER MAPPING FOR PUBLIC SERVER away")
+    bench.source("CREATE TABLE afar (LIKE facts) PARTITION BY RANGE (at)")
+    bench.source("CREATE FOREIGN TABLE rest PARTITION OF afar DEFAULT SERVER away")
+    try:
+        result = CliRunner().invoke(app, ["partitions", "apply", "--where", "source", "--json"])
+    finally:
+        bench.source("DROP EXTENSION postgres_fdw CASCADE")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, [failure["table"] for failure in answer["failures"]]) == (1, ["afar"])
+    assert "could not connect to server" in answer["failures"][0]["error"]
+    assert [len(table["done"]) > months_due() for table in answer["tables"]] == [True]
 
 
 def test_wrong_arguments_are_refused_in_words(bench: Bench, run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from partitioned import AHEAD, Place, kinds
+from partitioned import AHEAD, MONTHLY, Place, kinds
 
 from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.partitions import apply
@@ -92,7 +92,7 @@ def test_a_new_partition_has_what_its_parent_and_its_sibling_have(place: Place) 
     assert {part.name: part.surroundings for part in table.parts} == dict.fromkeys(
         (part.name for part in table.parts), sibling
     )
-    assert {part.missing_indexes for part in table.parts} == {()}
+    assert table.lacks == ()
     place("INSERT INTO facts (at, v) VALUES ('2024-04-02+00', 'x')")
     with pytest.raises(psycopg.errors.CheckViolation):
         place("INSERT INTO facts (at, v) VALUES ('2024-04-02+00', 'never')")
@@ -134,6 +134,39 @@ def test_drift_is_said_with_its_statements_and_mended(place: Place) -> None:
     assert kinds(place.plan()) == []
 
 
+def test_drift_is_only_reported_where_the_policy_says_so(place: Place) -> None:
+    place.table("id bigint NOT NULL, at timestamptz NOT NULL, v text")
+    place("CREATE UNIQUE INDEX told ON facts (id, at)")
+    place("GRANT SELECT ON facts TO {}", place.app)
+    for each in ("facts", "facts_y2024m01"):
+        place("GRANT SELECT ON {} TO {}", each, place.app)
+    reporting = MONTHLY.model_copy(update={"drift": "report"})
+    assert not place.maintain(reporting).failed
+    assert kinds(place.plan(reporting)) == [], "what is made is like its parent all the same"
+    place("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    place("CREATE POLICY none ON facts USING (false)")
+    place("ALTER TABLE facts REPLICA IDENTITY USING INDEX told")
+    place("CREATE INDEX facts_v ON ONLY facts (v)")
+    place("REVOKE SELECT ON facts_y2024m03 FROM {}", place.app)
+    place("ALTER TABLE facts_y2024m03 OWNER TO {}", place.maintainer)
+    due = place.plan()
+    assert {(action.kind, action.drift) for action in due} == {("mend", True), ("index", True)}
+    report = place.maintain(reporting)
+    assert (report.failed, report.done) == (False, [])
+    assert [(f.kind, f.partition, f.reason, f.drift) for f in report.findings] == [
+        ("report", action.partition, action.reason, True) for action in due
+    ]
+    for finding, action in zip(report.findings, due, strict=True):
+        assert (finding.statements, finding.alone) == ((), False)
+        assert all(statement.sql in finding.remedy for statement in action.statements)
+    told = next(f.reason for f in report.findings if f.partition == "facts_y2024m03")
+    assert told == "differs from its parent in owner, row-level security, grants, replica identity"
+    assert place.plan() == due, "nothing was mended"
+    place("ALTER TABLE facts_y2024m03 OWNER TO {}", place.owner)
+    assert not place.maintain().failed
+    assert kinds(place.plan(reporting)) == []
+
+
 def test_where_no_partition_is_granted_to_anybody_none_will_be(place: Place) -> None:
     place.table()
     place("GRANT SELECT, INSERT ON facts TO {}", place.app)
@@ -144,14 +177,6 @@ def test_where_no_partition_is_granted_to_anybody_none_will_be(place: Place) -> 
     place("GRANT SELECT, DELETE ON facts_y2024m03 TO {}", place.app)
     (action,) = place.plan()
     assert [statement.sql.split()[:2] for statement in action.statements] == [["REVOKE", "DELETE"]]
-
-
-def test_an_index_that_a_partition_lacks_is_reported(place: Place) -> None:
-    place.table()
-    place("CREATE INDEX facts_v ON ONLY facts (v)")
-    report = place.maintain()
-    told = [finding for finding in report.findings if finding.partition == "facts_y2024m01"]
-    assert [finding.reason for finding in told] == ["has no valid part of the index facts_v"]
 
 
 def test_writers_and_readers_meet_no_error(place: Place) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from partitioned import AHEAD, Place, kinds
+from partitioned import AHEAD, QUICK, Place, kinds
 
-from warehouse.partitions import apply
 from warehouse.partitions.actions import Action
+from warehouse.partitions.apply import Work
 from warehouse.postgres.sessions import connect
 
 
@@ -46,7 +46,7 @@ class Dying:
     def do(self, actions: list[Action]) -> None:
         for action in actions:
             if action.statements:
-                apply.run(self, action, 1000)  # type: ignore[arg-type]
+                Work(self, action, QUICK).go_on()  # type: ignore[arg-type]
 
     def transaction(self) -> Any:
         return self.connection.transaction()

@@ -81,6 +81,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("every: month", "every: day", "one per day needs {year}{month}{day}"),
     (MONTHLY, 'partition: {hash: at, modulus: 4, name: "{table}"}', "'{table}' gives every partition the same name"),
     (MONTHLY, 'partition: {hash: at, modulus: 4, name: "{table}{remainder}", grow_to: 6}', "grow_to: not a multiple"),
+    ("every: month", "every: month, drift: ignore", "orders.partition.drift: "),
     # columns that are not declared
     (ORDERS_KEY, "key: [id, at, x]", "shop.yaml: orders.key: no column 'x' is declared under columns"),
     (ORDERS_KEY, "key: [id, at, id]", "shop.yaml: orders.key: a column is named twice"),

@@ -10,13 +10,15 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sound_policy import changed
 
+from warehouse.catalog.loader import parse_system
 from warehouse.catalog.partition import RangePartition
 from warehouse.catalog.periods import Period, period_start, shifted
 from warehouse.partitions.actions import Action
 from warehouse.partitions.facts import Bound, Part, PartitionedTable, Surroundings
 from warehouse.partitions.plan import MOST_AT_ONCE, parts_ahead, plan, wanted
-from warehouse.partitions.targets import Target
+from warehouse.partitions.targets import Target, source_targets, warehouse_targets
 
 OWNED = Surroundings(owner="app")
 NAMES: dict[Period, str] = {
@@ -197,6 +199,17 @@ def test_rows_in_a_default_partition_keep_their_range_from_being_made() -> None:
     refused = [action for action in actions if action.kind == "refuse"]
     assert [action.partition for action in refused] == ["t_y2024m03"]
     assert any(action.kind == "report" and action.partition == "rest" for action in actions)
+
+
+@pytest.mark.parametrize(("said", "drift"), [("", "mend"), (", drift: report, premake: 5", "report")])
+def test_the_policy_of_a_table_holds_in_the_warehouse_too(said: str, drift: str) -> None:
+    system = parse_system(changed("every: month", f"every: month{said}"), "shop.yaml")
+    ((source, at),) = source_targets(system)
+    ((raw, where),) = warehouse_targets(system)
+    assert (at[1], where) == ("orders", ("raw_shop", "orders"))
+    assert isinstance(raw.declared, RangePartition) and isinstance(source.declared, RangePartition)
+    assert (source.declared.drift, raw.declared.drift) == (drift, drift)
+    assert source.declared.premake == raw.declared.premake
 
 
 def test_an_open_end_is_planned_around() -> None:

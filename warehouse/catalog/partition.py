@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import string
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -59,6 +59,15 @@ def _tried(pattern: str, use: Callable[[], str]) -> str:
     return pattern
 
 
+Drift = Annotated[
+    Literal["report", "mend"],
+    Field(
+        description="What to do about a partition that is not what its parent is (owner, grants, row-level security, "
+        "replica identity, publications, indexes ...): say it, or mend it."
+    ),
+]
+
+
 class RangePartition(Policy):
     """Range partitioning by time in the operational database. Bounds are in UTC."""
 
@@ -68,6 +77,7 @@ class RangePartition(Policy):
         description="Name pattern of a partition: {table}, {year}, {quarter}, {month}, {week}, {day}."
     )
     premake: int = Field(default=3, ge=1, le=60, description="Partitions kept ready ahead of the current one.")
+    drift: Drift = "mend"
 
     def contradiction(self) -> str | None:
         """What is wrong with the name pattern for this period, or None."""
@@ -87,6 +97,7 @@ class HashPartition(Policy):
         description="Name pattern of a partition: {table}, {remainder}, {modulus}."
     )
     grow_to: int | None = Field(default=None, description="Largest modulus this table is expected to grow to.")
+    drift: Drift = "mend"
 
     def partition_name(self, table: str, remainder: int) -> str:
         """Name of one partition, e.g. ``wallet_ledger_p3``."""
@@ -94,9 +105,10 @@ class HashPartition(Policy):
 
 
 class ListPartition(Policy):
-    """List partitioning in the operational database; carried for the record, maintained by nobody here."""
+    """List partitioning in the operational database; its partitions are kept like it, and made by others."""
 
     list: ColumnName
+    drift: Drift = "mend"
 
 
 _STRATEGIES = ("range", "hash", "list")

@@ -11,7 +11,7 @@ from typing import Literal
 Kind = Literal["create", "mend", "index", "analyze", "report", "refuse"]
 
 #: The strongest lock that a statement takes, and what that holds up.
-ACCESS_SHARE = "ACCESS SHARE"
+SHARE = "SHARE"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
 SHARE_ROW = "SHARE ROW EXCLUSIVE"
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
@@ -24,10 +24,13 @@ class Statement:
     Attributes:
         sql: its text.
         lock: the strongest lock that it takes on anything that is in use, and on what; '' for none.
+        undo: what takes away what it leaves behind when it fails, of one that cannot run in a transaction. Such a
+            statement holds up no writer while it waits, and so may wait longer than others.
     """
 
     sql: str
     lock: str = ""
+    undo: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Action:
         reason: why, for a person.
         remedy: what a person can do, where something is reported or refused.
         statements: in order; one transaction, unless ``alone``.
-        alone: each statement runs outside a transaction (CREATE INDEX CONCURRENTLY).
+        alone: each statement is a transaction of its own (CREATE INDEX CONCURRENTLY), and what was done stays.
+        drift: it is about a partition that is not what its parent is.
     """
 
     kind: Kind
@@ -56,6 +60,7 @@ class Action:
     remedy: str = ""
     statements: tuple[Statement, ...] = ()
     alone: bool = False
+    drift: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ import logging
 import random
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+import psycopg
 from psycopg import errors, sql
 
 from warehouse.catalog.partition import RangePartition
 from warehouse.errors import Busy
-from warehouse.partitions.actions import Action
+from warehouse.partitions.actions import Action, Statement
 from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.plan import plan, wanted
 from warehouse.partitions.reading import read_partitioned
@@ -36,12 +37,15 @@ class Patience:
     Attributes:
         lock_timeout: milliseconds that one attempt waits. Whoever comes after a waiting ACCESS EXCLUSIVE waits with
             it, so this is also about the longest that maintenance holds up a writer.
+        build_timeout: milliseconds that building an index waits for transactions that are older than it. It holds up no
+            writer meanwhile, and a build that was given up is begun anew by the next run only.
         attempts: before an action is given up; the next run tries again.
         pause: seconds between two attempts, on average; each is drawn from half to one and a half of it.
         sleep: what waits.
     """
 
     lock_timeout: int = 200
+    build_timeout: int = 120_000
     attempts: int = 30
     pause: float = 0.5
     sleep: Callable[[float], None] = time.sleep
@@ -177,17 +181,24 @@ def maintainer(connection: Connection, where: tuple[str, str]) -> Generator[None
 def _carry_out(
     connection: Connection, actions: Sequence[Action], patience: Patience, report: Report, *, give_up: bool
 ) -> bool:
-    """Do actions in order. False: somebody else made one of them meanwhile, so the rest should be planned anew."""
+    """Do actions in order. False: somebody else made one of them meanwhile, so the rest should be planned anew.
+
+    Raises:
+        psycopg.Error: the session is lost. Whatever else the server says is about one action, and the next ones go on.
+    """
     for action in actions:
         began = time.monotonic()
+        work = Work(connection, action, patience)
         attempt, failure = 0, ""
         while attempt < patience.attempts:
             attempt, failure = attempt + 1, ""
             try:
-                run(connection, action, patience.lock_timeout)
+                work.go_on()
                 break
-            except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
+            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
                 failure = str(error.diag.message_primary)
+                if work.waited_long:
+                    break
                 if attempt < patience.attempts:
                     patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
             except (errors.DuplicateTable, errors.DuplicateObject, errors.InvalidObjectDefinition) as error:
@@ -195,24 +206,61 @@ def _carry_out(
                     return False
                 failure = str(error.diag.message_primary)
                 break
+            except psycopg.Error as error:
+                if connection.closed or connection.broken:
+                    raise
+                failure = str(error.diag.message_primary or error)
+                break
         report.done.append(Done(action, attempt, time.monotonic() - began, failure))
         outcome = f"not done: {failure}" if failure else "done"
         _log.info("%s.%s: %s %s %s", action.system, action.table, action.kind, action.partition, outcome)
     return True
 
 
-def run(connection: Connection, action: Action, lock_timeout: int) -> None:
-    """One action in one transaction, or each of its statements alone where it says so."""
-    if action.alone:
-        connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{lock_timeout}ms",))
+class Work:
+    """One action under way: in one transaction, or statement by statement where each is one of its own.
+
+    Attributes:
+        left: statements that are not done.
+        waited_long: the statement that failed had the longer of the two patiences.
+    """
+
+    def __init__(self, connection: Connection, action: Action, patience: Patience) -> None:
+        self.connection, self.action, self.patience = connection, action, patience
+        self.left = list(action.statements)
+        self.waited_long = False
+
+    def go_on(self) -> None:
+        """Do what is left. What fails in a transaction leaves nothing; what fails alone is undone at once if it can be,
+        and else when the next run finds it.
+
+        Raises:
+            psycopg.Error: as the server says.
+        """
+        if not self.action.alone:
+            with self.connection.transaction():
+                self.connection.execute(
+                    "SELECT set_config('lock_timeout', %s, true)", (f"{self.patience.lock_timeout}ms",)
+                )
+                for statement in self.left:
+                    self.connection.execute(statement.sql.encode())
+            return
         try:
-            for statement in action.statements:
-                connection.execute(statement.sql.encode())
+            while self.left:
+                self._alone(self.left[0])
+                del self.left[0]
         finally:
-            if not connection.broken and not connection.closed:
-                connection.execute("RESET lock_timeout")
-        return
-    with connection.transaction():
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout}ms",))
-        for statement in action.statements:
-            connection.execute(statement.sql.encode())
+            if not self.connection.broken and not self.connection.closed:
+                self.connection.execute("RESET lock_timeout")
+
+    def _alone(self, statement: Statement) -> None:
+        self.waited_long = bool(statement.undo)
+        timeout = self.patience.build_timeout if statement.undo else self.patience.lock_timeout
+        self.connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{timeout}ms",))
+        try:
+            self.connection.execute(statement.sql.encode())
+        except psycopg.Error:
+            if statement.undo:
+                with suppress(psycopg.Error):
+                    self.connection.execute(statement.undo.encode())
+            raise

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from warehouse.partitions.actions import ACCESS_EXCLUSIVE, SHARE_UPDATE, Statement
-from warehouse.partitions.facts import PartitionedTable, Policy, Surroundings
+from warehouse.partitions.actions import ACCESS_EXCLUSIVE, SHARE, SHARE_UPDATE, Statement
+from warehouse.partitions.facts import Index, PartitionedTable, Policy, Surroundings
 from warehouse.partitions.pieces import utc_text
 
 #: PostgreSQL cuts names here, silently.
@@ -165,6 +165,81 @@ def force(schema: str, name: str, have: Surroundings, wanted: Surroundings) -> l
     forced = sql.SQL("FORCE" if wanted.row_security == "forced" else "NO FORCE")
     statement = sql.SQL("ALTER TABLE {} {} ROW LEVEL SECURITY").format(named(schema, name), forced)
     return [Statement(text(statement), f"{ACCESS_EXCLUSIVE} on {name}")]
+
+
+def create_index(index: Index, schema: str, table: str, name: str, *, concurrently: bool = False) -> Statement:
+    """An index on a table that is like an index of its parent. Of a partitioned table, without those of its partitions.
+
+    Args:
+        index: of the parent; its ``shape`` is known.
+        schema, table: where.
+        name: of the new one.
+        concurrently: while the table is written to; else it is one that nobody knows.
+    """
+    relation = named(schema, table)
+    kind = sql.SQL("UNIQUE INDEX" if index.unique else "INDEX")
+    tablespace = sql.SQL(" TABLESPACE {}").format(sql.Identifier(index.tablespace)) if index.tablespace else sql.SQL("")
+    composed = sql.SQL("CREATE {kind} {how}{name} ON {only}{relation} {shape}{tablespace}{predicate}").format(
+        kind=kind,
+        how=sql.SQL("CONCURRENTLY " if concurrently else ""),
+        name=sql.Identifier(name),
+        only=sql.SQL("" if concurrently else "ONLY "),
+        relation=relation,
+        # PostgreSQL's own rendering of the parent's index.
+        shape=sql.SQL(index.shape or ""),  # type: ignore[arg-type]
+        tablespace=tablespace,
+        predicate=sql.SQL(index.predicate),  # type: ignore[arg-type]
+    )
+    if not concurrently:
+        return Statement(text(composed), f"{SHARE} on {table}")
+    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", undo=drop_index(schema, table, name).sql)
+
+
+def drop_index(schema: str, table: str, name: str) -> Statement:
+    """Take an index of a table away while the table is written to."""
+    composed = sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(named(schema, name))
+    return Statement(text(composed), f"{SHARE_UPDATE} on {table}")
+
+
+def rebuild_index(schema: str, table: str, name: str) -> Statement:
+    """Make an index valid, which it is not, while the table is written to."""
+    composed = sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(named(schema, name))
+    undo = drop_index(schema, table, rebuilt(name)).sql
+    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", undo=undo)
+
+
+def rebuilt(name: str) -> str:
+    """What an interrupted REINDEX CONCURRENTLY leaves."""
+    return f"{name.encode()[: NAME_BYTES - len('_ccnew')].decode(errors='ignore')}_ccnew"
+
+
+def constrain(index: Index, schema: str, table: str, name: str, *, leaf: bool = True) -> Statement:
+    """The constraint that an index of the parent belongs to: of an index that is there, or, on a partitioned table,
+    with an index of its own that is valid when its partitions have theirs.
+    """
+    definition = sql.SQL("{} USING INDEX {} {}").format(
+        sql.SQL(index.constraint), sql.Identifier(name), sql.SQL(index.timing)
+    )
+    if not leaf:
+        definition = sql.SQL(index.definition)  # type: ignore[arg-type]
+    composed = sql.SQL("ALTER TABLE ONLY {} ADD CONSTRAINT {} {}").format(
+        named(schema, table), sql.Identifier(name), definition
+    )
+    return Statement(text(composed).rstrip(), f"{ACCESS_EXCLUSIVE} on {table}")
+
+
+def attach_index(above: tuple[str, str], own: tuple[str, str]) -> Statement:
+    """Make an index of a partition a part of its parent's; that one is valid once it has all its parts."""
+    composed = sql.SQL("ALTER INDEX {} ATTACH PARTITION {}").format(named(*above), named(*own))
+    return Statement(text(composed), f"{ACCESS_EXCLUSIVE} on the index {own[1]}")
+
+
+def identify(schema: str, table: str, index: str) -> Statement:
+    """Let an index be the replica identity."""
+    composed = sql.SQL("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}").format(
+        named(schema, table), sql.Identifier(index)
+    )
+    return Statement(text(composed), f"{ACCESS_EXCLUSIVE} on {table}")
 
 
 def store(schema: str, name: str, storage: tuple[str, ...], tablespace: str) -> list[Statement]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from warehouse.partitions import ddl
-from warehouse.partitions.actions import Action
-from warehouse.partitions.facts import PartitionedTable, Surroundings
+from warehouse.partitions import ddl, indexes
+from warehouse.partitions.actions import Action, Statement
+from warehouse.partitions.facts import Part, PartitionedTable, Surroundings
 from warehouse.partitions.targets import Target
 
 
@@ -42,8 +42,26 @@ def _granted_directly(facts: PartitionedTable) -> bool:
     return sum(granted) * 2 > len(granted)
 
 
-def drifted(target: Target, facts: PartitionedTable) -> Iterable[Action]:
-    """Partitions that lack something of their parent."""
+def drifted(target: Target, facts: PartitionedTable) -> list[Action]:
+    """Partitions that are not what their parent is: mended, or only reported, as the table's policy says."""
+    found = [replace(action, drift=True) for action in _differences(target, facts)]
+    if target.declared.drift == "mend":
+        return found
+    return [_reported(action) if action.statements else action for action in found]
+
+
+def _reported(action: Action) -> Action:
+    statements = "; ".join(statement.sql for statement in action.statements)
+    return replace(
+        action,
+        kind="report",
+        remedy=f"Its policy says `drift: report`. Say `mend` there, or run: {statements}",
+        statements=(),
+        alone=False,
+    )
+
+
+def _differences(target: Target, facts: PartitionedTable) -> Iterable[Action]:
     listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
     granted = _granted_directly(facts)
     for part in facts.parts:
@@ -55,28 +73,38 @@ def drifted(target: Target, facts: PartitionedTable) -> Iterable[Action]:
             due = replace(due, grants=have.grants & due.grants, column_grants=have.column_grants & due.column_grants)
         if due.replica_identity == "default":
             due = replace(due, replica_identity=have.replica_identity)
+        identified = _identified(facts, part, due)
+        if not identified and due.replica_identity.startswith("index"):
+            due = replace(due, replica_identity=have.replica_identity)
         statements = [
             *ddl.give(part.schema, part.name, have, due),
             *ddl.force(part.schema, part.name, have, due),
+            *identified,
         ]
         if statements:
             yield target.action(
                 "mend", part.name, f"differs from its parent in {_what_differs(have, due)}", statements=statements
             )
-        if due.replica_identity.startswith("index") and have.replica_identity != due.replica_identity:
-            yield target.action(
-                "report",
-                part.name,
-                f"its replica identity is {have.replica_identity}, its parent's {due.replica_identity}",
-                remedy="ALTER TABLE ... REPLICA IDENTITY USING INDEX, with the partition's own index.",
-            )
-        for index in part.missing_indexes:
-            yield target.action(
-                "report",
-                part.name,
-                f"has no valid part of the index {index}",
-                remedy="CREATE INDEX CONCURRENTLY on the partition, then ALTER INDEX ... ATTACH PARTITION.",
-            )
+    identity = facts.surroundings.replica_identity
+    if identity.startswith("index") and indexes.identity(facts, identity) is None:
+        yield target.action(
+            "report",
+            "",
+            f"its replica identity is {identity}, and there is no such index: updates and deletes cannot be replicated",
+            remedy="ALTER TABLE ... REPLICA IDENTITY of the table; its partitions follow.",
+        )
+    yield from indexes.lacking(target, facts)
+
+
+def _identified(facts: PartitionedTable, part: Part, due: Surroundings) -> list[Statement]:
+    """The partition's own part of the index that is its parent's replica identity, made its own. One that is yet to be
+    built is made it then.
+    """
+    wanted = due.replica_identity
+    index = indexes.identity(facts, wanted) if wanted.startswith("index") else None
+    if index is None or part.surroundings.replica_identity == wanted:
+        return []
+    return [ddl.identify(part.schema, part.name, own) for name, own in part.indexes if name == index.name]
 
 
 def _what_differs(have: Surroundings, due: Surroundings) -> str:

@@ -34,7 +34,8 @@ class Surroundings:
         column_grants: (column, grantee, privilege, with grant option).
         row_security: 'off', 'on' or 'forced' (holds for the owner too).
         policies: by name.
-        replica_identity: 'default', 'full', 'nothing', or the index's columns, ``index (a, b)``.
+        replica_identity: 'default', 'full', 'nothing', or the index's columns, ``index (a, b)``; ``index ()`` if it is
+            gone.
         storage: parameters such as ``fillfactor``; none for a partitioned table.
         comment: of the table.
         column_comments: (column, comment).
@@ -68,6 +69,60 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Index:
+    """One index of a table.
+
+    Attributes:
+        shape: what follows the table's name in CREATE INDEX, as PostgreSQL writes it: ``USING btree (lower(v))``; None
+            where it could not be taken apart.
+        predicate: what follows that: `` WHERE ...``, or ''.
+        tablespace: '' for the database's own.
+        identity: its columns, as ``Surroundings.replica_identity`` has them; '' where it cannot be one.
+        constraint: whose index it is, if of any; ``other`` is one that cannot be made from an index.
+        definition: of the constraint.
+        timing: of the constraint: '', ``DEFERRABLE`` or ``DEFERRABLE INITIALLY DEFERRED``.
+        valid: False where it is not complete, or was not completed.
+        attached: it is a part of an index of the table's parent.
+    """
+
+    name: str
+    unique: bool = False
+    shape: str | None = None
+    predicate: str = ""
+    tablespace: str = ""
+    identity: str = ""
+    constraint: Literal["", "PRIMARY KEY", "UNIQUE", "other"] = ""
+    definition: str = ""
+    timing: Literal["", "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"] = ""
+    valid: bool = True
+    attached: bool = False
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A partition, at any depth, without a valid part of an index of the table.
+
+    Attributes:
+        index: of the table at the top.
+        schema, partition: who lacks it.
+        leaf: False where it is partitioned itself.
+        parent: schema and name of the partition's parent.
+        above: the parent's part of the index, or the index itself; '' where the parent lacks it too.
+        broken: the name of its part, which is there and not valid; '' where there is none.
+        beside: the partition's indexes that are part of no other.
+    """
+
+    index: Index
+    schema: str
+    partition: str
+    leaf: bool
+    parent: tuple[str, str]
+    above: str
+    broken: str = ""
+    beside: tuple[Index, ...] = ()
+
+
+@dataclass(frozen=True)
 class Part:
     """One direct partition of a table.
 
@@ -82,7 +137,7 @@ class Part:
         filled: holds a row; asked of default and open-ended partitions only, None for others.
         estimated_rows: as the last ANALYZE found; -1 when never.
         bytes: of it with indexes and TOAST.
-        missing_indexes: names of the parent's indexes that have no valid part on it.
+        indexes: (the parent's index, its own valid part of it), read where the parent's replica identity is an index.
     """
 
     oid: int
@@ -98,7 +153,7 @@ class Part:
     filled: bool | None = None
     estimated_rows: int = -1
     bytes: int = 0
-    missing_indexes: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, str], ...] = ()
 
     @property
     def default(self) -> bool:
@@ -125,6 +180,8 @@ class PartitionedTable:
         zoned: the key column is a ``timestamptz``: its bounds carry a zone.
         dated: the key column is a ``date``.
         parts: direct partitions.
+        indexes: of the table itself.
+        lacks: partitions without a part of one of them, from the top down.
         referenced_by: foreign keys onto it.
         maintained_by: another tool that says it maintains the table (``pg_partman``), or ''.
         analysed_at: when the parent's own statistics were last made, or None.
@@ -142,6 +199,8 @@ class PartitionedTable:
     zoned: bool = True
     dated: bool = False
     parts: tuple[Part, ...] = field(default=(), repr=False)
+    indexes: tuple[Index, ...] = field(default=(), repr=False)
+    lacks: tuple[Lack, ...] = field(default=(), repr=False)
     referenced_by: tuple[ForeignKey, ...] = ()
     maintained_by: str = ""
     analysed_at: dt.datetime | None = None

@@ -12,7 +12,7 @@ from dataclasses import replace
 from warehouse.catalog.naming import period_name
 from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.catalog.periods import period_start, shifted
-from warehouse.partitions import ddl, drift, findings
+from warehouse.partitions import ddl, drift, findings, indexes
 from warehouse.partitions.actions import Action, Statement
 from warehouse.partitions.facts import Part, PartitionedTable, Surroundings
 from warehouse.partitions.targets import Target
@@ -144,6 +144,7 @@ def _creation(facts: PartitionedTable, name: str, span: Span) -> list[Statement]
         ddl.create(facts, name),
         *ddl.store(facts.schema, name, model.storage if model else (), model.tablespace if model else ""),
         *(replace(statement, lock="") for statement in ddl.give(facts.schema, name, fresh, due)),
+        *(replace(statement, lock="", undo="") for statement in indexes.of_new(facts, name, due.replica_identity)),
         ddl.attach(facts, name, span.start, span.end),
         *(replace(statement, lock="") for statement in ddl.force(facts.schema, name, fresh, due)),
     ]

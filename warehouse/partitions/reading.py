@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from psycopg import sql
 
 from warehouse.partitions import sql as queries
-from warehouse.partitions.facts import Bound, Extent, ForeignKey, Part, PartitionedTable, Policy, Strategy, Surroundings
+from warehouse.partitions.facts import (
+    Bound,
+    Extent,
+    ForeignKey,
+    Index,
+    Lack,
+    Part,
+    PartitionedTable,
+    Policy,
+    Strategy,
+    Surroundings,
+)
 from warehouse.postgres.bounds import ends, slot
 from warehouse.postgres.sessions import Connection
 
@@ -19,6 +30,9 @@ _COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELE
 DATED = "date"
 ZONED = "timestamp with time zone"
 TIMES = (DATED, ZONED, "timestamp without time zone")
+_CONSTRAINTS: dict[str, Literal["", "PRIMARY KEY", "UNIQUE", "other"]] = {
+    "": "", "p": "PRIMARY KEY", "u": "UNIQUE", "x": "other",
+}  # fmt: skip
 
 
 def read_partitioned(
@@ -40,7 +54,8 @@ def read_partitioned(
     everything = {"tables": [head[0] for head in heads] + [child[1] for child in children]}
     surroundings = {row[0]: _surroundings(row[1:]) for row in connection.execute(queries.SURROUNDINGS, everything)}
     bytes_of = dict(connection.execute(queries.SIZES, everything).fetchall()) if sizes else {}
-    lacking = {row[0]: tuple(row[1]) for row in connection.execute(queries.MISSING_INDEXES, parents)}
+    indexes = _indexes(connection, [head[0] for head in heads])
+    lacks, attached = _index_parts(connection, indexes)
     referenced: dict[int, list[ForeignKey]] = {}
     for table, *key in connection.execute(queries.REFERENCES, parents):
         referenced.setdefault(table, []).append(ForeignKey(*key))
@@ -64,7 +79,7 @@ def read_partitioned(
             estimated_rows=rows,
             filled=_filled(connection, schema, name) if _is_open(bound) else None,
             bytes=bytes_of.get(oid) or 0,
-            missing_indexes=lacking.get(oid, ()),
+            indexes=tuple(attached.get(oid, ())),
         )
         parts.setdefault(parent, []).append(part)
     return {
@@ -78,6 +93,8 @@ def read_partitioned(
             zoned=kind == ZONED,
             dated=kind == DATED,
             parts=tuple(parts.get(oid, ())),
+            indexes=tuple(indexes.get(oid, ())),
+            lacks=tuple(lacks.get(oid, ())),
             referenced_by=tuple(referenced.get(oid, ())),
             maintained_by=elsewhere.get((schema, name), ""),
             analysed_at=analysed_at,
@@ -89,6 +106,56 @@ def read_partitioned(
         )
         for oid, schema, name, strategy, columns, kind, rows, analysed_at in heads
     }
+
+
+def _indexes(connection: Connection, tables: Sequence[int]) -> dict[int, list[Index]]:
+    """Indexes by the table that they are of."""
+    found: dict[int, list[Index]] = {}
+    for (table, name, unique, valid, attached, shape, predicate, tablespace, identity, constraint, definition,
+         exclusion, timing) in connection.execute(queries.INDEXES, {"tables": tables}):  # fmt: skip
+        found.setdefault(table, []).append(
+            Index(
+                name=name,
+                unique=unique,
+                shape=shape,
+                predicate=predicate,
+                tablespace=tablespace,
+                identity=identity,
+                constraint="other" if exclusion else _CONSTRAINTS[constraint],
+                definition=definition,
+                timing=timing,
+                valid=valid,
+                attached=attached,
+            )
+        )
+    return found
+
+
+def _index_parts(
+    connection: Connection, indexes: Mapping[int, Sequence[Index]]
+) -> tuple[dict[int, list[Lack]], dict[int, list[tuple[str, str]]]]:
+    """What partitions lack, by the table at the top; and what they have (``Part.indexes``), by the partition."""
+    rows = connection.execute(queries.INDEX_PARTS, {"tables": list(indexes)}).fetchall()
+    lacking = {oid for _, _, oid, _, _, leaf, own, valid, *_ in rows if own is None or (leaf and not valid)}
+    beside = _indexes(connection, sorted(lacking)) if lacking else {}
+    lacks: dict[int, list[Lack]] = {}
+    attached: dict[int, list[tuple[str, str]]] = {}
+    for root, of_root, oid, schema, name, leaf, own, valid, parent_schema, parent, above, depth in rows:
+        if own is None or (leaf and not valid):
+            lack = Lack(
+                index=next(index for index in indexes[root] if index.name == of_root),
+                schema=schema,
+                partition=name,
+                leaf=leaf,
+                parent=(parent_schema, parent),
+                above=above or "",
+                broken=own or "",
+                beside=tuple(index for index in beside.get(oid, ()) if not index.attached),
+            )
+            lacks.setdefault(root, []).append(lack)
+        elif depth == 1 and valid:
+            attached.setdefault(oid, []).append((of_root, own))
+    return lacks, attached
 
 
 def _is_open(bound: str) -> bool:

@@ -57,7 +57,7 @@ SELECT c.oid, pg_get_userbyid(c.relowner)::text,
                    pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) ORDER BY p.polname)
           FROM pg_policy AS p WHERE p.polrelid = c.oid),
        CASE c.relreplident WHEN 'd' THEN 'default' WHEN 'f' THEN 'full' WHEN 'n' THEN 'nothing' ELSE (
-           SELECT 'index (' || string_agg(quote_ident(a.attname), ', ' ORDER BY k.place) || ')'
+           SELECT 'index (' || coalesce(string_agg(quote_ident(a.attname), ', ' ORDER BY k.place), '') || ')'
              FROM pg_index AS x, unnest(x.indkey::int2[]) WITH ORDINALITY AS k (attnum, place), pg_attribute AS a
             WHERE x.indrelid = c.oid AND x.indisreplident AND k.place <= x.indnkeyatts
               AND a.attrelid = c.oid AND a.attnum = k.attnum) END,
@@ -74,17 +74,67 @@ SELECT c.oid, pg_get_userbyid(c.relowner)::text,
  WHERE c.oid = ANY(%(tables)s::oid[])
 """
 
-#: Partitions (oids) without a valid part of an index of their parent.
-MISSING_INDEXES = """
-SELECT i.inhrelid, array_agg(quote_ident(x.relname) ORDER BY x.relname)
-  FROM pg_inherits AS i
-  JOIN pg_class AS part ON part.oid = i.inhrelid AND part.relkind <> 'f'
-  JOIN pg_index AS of_parent ON of_parent.indrelid = i.inhparent
-  JOIN pg_class AS x ON x.oid = of_parent.indexrelid
-  LEFT JOIN (pg_inherits AS ii JOIN pg_index AS own ON own.indexrelid = ii.inhrelid AND own.indisvalid)
-         ON ii.inhparent = of_parent.indexrelid AND own.indrelid = i.inhrelid
- WHERE i.inhparent = ANY(%(tables)s::oid[]) AND own.indexrelid IS NULL
- GROUP BY i.inhrelid
+#: Each partition, at any depth under tables (oids), and its part of each of their indexes: NULL where it has none. Only
+#: those without a valid one, and direct partitions of a table whose replica identity is an index. From the top down.
+INDEX_PARTS = """
+WITH RECURSIVE held AS (
+    SELECT x.indrelid AS root, x.indexrelid AS of_root, x.indrelid AS oid, x.indexrelid AS own, true AS valid,
+           NULL::oid AS parent, NULL::oid AS above, 0 AS depth
+      FROM pg_index AS x WHERE x.indrelid = ANY(%(tables)s::oid[])
+    UNION ALL
+    SELECT h.root, h.of_root, i.inhrelid, o.indexrelid, o.indisvalid, h.oid, h.own, h.depth + 1
+      FROM held AS h
+      JOIN pg_inherits AS i ON i.inhparent = h.oid
+      LEFT JOIN LATERAL (
+               SELECT x.indexrelid, x.indisvalid FROM pg_index AS x JOIN pg_inherits AS ii ON ii.inhrelid = x.indexrelid
+                WHERE x.indrelid = i.inhrelid AND ii.inhparent = h.own) AS o ON true
+)
+SELECT h.root, of_root.relname::text, h.oid, n.nspname::text, c.relname::text, c.relkind <> 'p', own.relname::text,
+       coalesce(h.valid, false), pn.nspname::text, parent.relname::text, above.relname::text, h.depth
+  FROM held AS h
+  JOIN pg_class AS r ON r.oid = h.root
+  JOIN pg_class AS of_root ON of_root.oid = h.of_root
+  JOIN pg_class AS c ON c.oid = h.oid AND c.relispartition AND c.relkind <> 'f'
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_class AS parent ON parent.oid = h.parent
+  JOIN pg_namespace AS pn ON pn.oid = parent.relnamespace
+  LEFT JOIN pg_class AS own ON own.oid = h.own
+  LEFT JOIN pg_class AS above ON above.oid = h.above
+ WHERE h.own IS NULL OR (c.relkind <> 'p' AND NOT h.valid) OR (h.depth = 1 AND r.relreplident = 'i')
+ ORDER BY h.depth, c.relname, of_root.relname
+"""
+
+#: Indexes of tables (oids). The definition comes as what follows the table's name, apart from the predicate, since a
+#: tablespace is said between the two; NULL where it does not begin and end as it should, and cannot be taken apart.
+INDEXES = """
+SELECT x.indrelid, c.relname::text, x.indisunique, x.indisvalid,
+       EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = x.indexrelid),
+       CASE WHEN starts_with(d.whole, d.head) AND right(d.whole, length(d.predicate)) = d.predicate
+            THEN substr(d.whole, length(d.head) + 1, length(d.whole) - length(d.head) - length(d.predicate)) END,
+       d.predicate, coalesce(s.spcname::text, ''),
+       CASE WHEN x.indisunique AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL AND k.nullable = 0
+            THEN 'index (' || k.columns || ')' ELSE '' END,
+       coalesce(f.contype::text, ''), coalesce(pg_get_constraintdef(f.oid), ''), x.indisexclusion,
+       CASE WHEN f.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' WHEN f.condeferrable THEN 'DEFERRABLE' ELSE '' END
+  FROM pg_index AS x
+  JOIN pg_class AS c ON c.oid = x.indexrelid
+  JOIN pg_class AS t ON t.oid = x.indrelid
+  JOIN pg_namespace AS n ON n.oid = t.relnamespace
+  LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+  LEFT JOIN pg_constraint AS f ON f.conindid = x.indexrelid AND f.conrelid = x.indrelid AND f.contype IN ('p', 'u', 'x')
+ CROSS JOIN LATERAL (
+        SELECT pg_get_indexdef(x.indexrelid) AS whole,
+               coalesce(' WHERE ' || pg_get_expr(x.indpred, x.indrelid), '') AS predicate,
+               format('CREATE %%sINDEX %%I ON %%s%%I.%%I ', CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END,
+                      c.relname, CASE c.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname) AS head) AS d
+ CROSS JOIN LATERAL (
+        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.place) AS columns,
+               count(*) FILTER (WHERE NOT a.attnotnull) AS nullable
+          FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+          JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = k.attnum
+         WHERE k.place <= x.indnkeyatts) AS k
+ WHERE x.indrelid = ANY(%(tables)s::oid[])
+ ORDER BY x.indrelid, c.relname
 """
 
 #: Foreign keys that reference tables (oids); not the copies that each partition has of its parent's.

@@ -67,6 +67,7 @@ def warehouse_targets(system: System) -> list[tuple[Target, Place]]:
                     range=table.time or "",
                     name=table.month_pattern,
                     premake=table.partition.premake if isinstance(table.partition, RangePartition) else 3,
+                    drift=table.partition.drift if table.partition is not None else "mend",
                 ),
             ),
             (system.raw_schema, name),
