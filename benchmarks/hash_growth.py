@@ -7,18 +7,15 @@ cost. After every round rows and keys are counted; that the pieces are the parti
 
 from __future__ import annotations
 
-import random
-import statistics
-import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
 
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, Sample
 from benchmarks.stage import Stage
+from benchmarks.writers import Operation, Writers, beside
 from warehouse.catalog.partition import HashPartition
 from warehouse.partitions.reading import read_partitioned
 from warehouse.partitions.reshape import growth
@@ -43,54 +40,22 @@ CREATE INDEX {name}_rider ON {name} (rider_id, created_at);
 """
 
 
-_INSERT = "INSERT INTO ledger SELECT nextval('ledger_id'), %s, 'earning', 10, NULL, now()"
-
-
-@dataclass
-class Writers:
-    """Sessions that insert, correct, delete and read, each transaction timed."""
-
-    dsn: str
-    rows: int
-    waits: list[float] = field(default_factory=list[float])
-    failures: list[str] = field(default_factory=list[str])
-    end: threading.Event = field(default_factory=threading.Event)
-
-    def work(self, number: int) -> None:
-        chosen = random.Random(number * 1_000_003 + self.rows)  # noqa: S311
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            turn = 0
-            while not self.end.is_set():
-                turn += 1
-                row, rider = chosen.randrange(1, self.rows + 1), chosen.randrange(RIDERS)
-                began = time.monotonic()
-                try:
-                    match turn % 4:
-                        case 0:
-                            connection.execute(
-                                "INSERT INTO ledger SELECT nextval('ledger_id'), %s, 'earning', 10, NULL, now()",
-                                (rider,),
-                            )
-                        case 1:
-                            connection.execute("UPDATE ledger SET metadata = '{\"seen\": 1}' WHERE id = %s", (row,))
-                        case 2:
-                            connection.execute("DELETE FROM ledger WHERE id = %s AND amount < 1", (row,))
-                        case _:
-                            connection.execute("SELECT sum(amount) FROM ledger WHERE rider_id = %s", (rider,))
-                except psycopg.Error as error:
-                    self.failures.append(str(error))
-                self.waits.append(time.monotonic() - began)
-
-    def __enter__(self) -> Writers:
-        self.threads = [threading.Thread(target=self.work, args=(number,)) for number in range(WRITERS)]
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end.set()
-        for thread in self.threads:
-            thread.join()
+def _writers(dsn: str, rows: int) -> Writers:
+    """Insert, correct, delete and read one rider, in turn."""
+    row, rider = range(1, rows + 1), range(RIDERS)
+    return Writers(
+        dsn,
+        {
+            "insert": Operation(
+                "INSERT INTO ledger SELECT nextval('ledger_id'), %s, 'earning', 10, NULL, now()", (rider,)
+            ),
+            "update": Operation("UPDATE ledger SET metadata = '{\"seen\": 1}' WHERE id = %s", (row,)),
+            "delete": Operation("DELETE FROM ledger WHERE id = %s AND amount < 1", (row,)),
+            "read": Operation("SELECT sum(amount) FROM ledger WHERE rider_id = %s", (rider,)),
+        },
+        WRITERS,
+        seed=rows,
+    )
 
 
 def prepare(stage: Stage) -> Prepared:
@@ -143,36 +108,36 @@ def _make(connection: psycopg.Connection, name: str, modulus: int) -> None:
 
 
 def _grow(dsn: str, rows: int, goal: int, notes: list[str]) -> Mapping[str, Sample]:
-    before = Writers(dsn, rows)
-    with before:
+    writers = _writers(dsn, rows)
+    with beside(writers) as before:
         time.sleep(BEFORE)
     target = Target("benchmark", "ledger", "source", _DECLARED)
     locked = 0.0
     with (
         connect(Dsn(dsn), see_all_rows=True) as connection,
-        Writers(dsn, rows) as beside,
+        beside(writers) as during,
     ):
         facts = read_partitioned(connection, [("public", "ledger")])["public", "ledger"]
         began = time.monotonic()
         for due in growth(target, facts, goal):
             locked = max(locked, split(connection, due).swap_seconds)
         took = time.monotonic() - began
-    failures = [*before.failures, *beside.failures]
+    failures = [*before.failures, *during.failures]
     with psycopg.connect(dsn) as connection:
         found = connection.execute("SELECT count(*), count(DISTINCT (id, rider_id)) FROM ledger").fetchone()
         parts = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'ledger'::regclass").fetchone()
     if failures or found is None or found[0] != found[1] or parts != (goal,):
         raise BenchmarkError(f"writers failed: {failures[:3]}; rows and keys: {found}; partitions: {parts}")
-    pace = (len(beside.waits) / took) / (len(before.waits) / BEFORE)
+    pace = (during.count / took) / (before.count / BEFORE)
     notes.append(
-        f"To {goal} partitions: writers kept {pace:.0%} of their pace, {len(beside.waits):,} transactions, 0 errors."
+        f"To {goal} partitions: writers kept {pace:.0%} of their pace, {during.count:,} transactions, 0 errors."
     )
     return {
         OURS: Sample(took),
-        "longest wait of a writer": Sample(max(beside.waits)),
-        "longest wait of a writer before": Sample(max(before.waits)),
-        "median transaction of a writer": Sample(statistics.median(beside.waits)),
-        "median transaction of a writer before": Sample(statistics.median(before.waits)),
+        "longest wait of a writer": Sample(during.longest()),
+        "longest wait of a writer before": Sample(before.longest()),
+        "median transaction of a writer": Sample(during.median),
+        "median transaction of a writer before": Sample(before.median),
         "longest lock of the table": Sample(locked),
     }
 
