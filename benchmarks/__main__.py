@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import full_load, hash_growth, nothing_new, start_to_work
+from benchmarks import full_load, hash_growth, nothing_new, plain_conversion, start_to_work
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, check_rounds, summarise, take_turns
 from benchmarks.peers import install
@@ -21,7 +21,7 @@ from warehouse.errors import DrivetrainError
 
 BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK
-    for module in (full_load, nothing_new, start_to_work, refresh, dashboards, hourly, hash_growth)
+    for module in (full_load, nothing_new, start_to_work, refresh, dashboards, hourly, hash_growth, plain_conversion)
 }
 
 console = Console(highlight=False)

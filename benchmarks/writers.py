@@ -65,10 +65,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Operation:
-    """One kind of transaction: a statement, and of each of its parameters the numbers that it is chosen from."""
+    """One kind of transaction: a statement, and of each of its parameters the numbers that it is chosen from.
+
+    Attributes:
+        shared: whether two sessions may choose the same; else each has a share of its own. (Two that move one row to
+            another partition are an error of PostgreSQL's.)
+    """
 
     statement: LiteralString | bytes
     ranges: tuple[range, ...] = ()
+    shared: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,10 @@ class Writers:
             for name, operation in self.operations.items():
                 if end.is_set():
                     return
-                parameters = [chosen.choice(numbers) for numbers in operation.ranges]
+                shares = operation.ranges
+                if not operation.shared:
+                    shares = tuple(numbers[number :: self.sessions] for numbers in shares)
+                parameters = [chosen.choice(numbers) for numbers in shares]
                 began = time.monotonic()
                 try:
                     connection.execute(operation.statement, parameters)

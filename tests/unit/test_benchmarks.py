@@ -118,6 +118,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "dashboards",
         "hourly_refresh",
         "hash_growth",
+        "plain_conversion",
     ]
 
 
