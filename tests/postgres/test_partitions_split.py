@@ -17,7 +17,7 @@ from demo.servers import Servers
 from demo.servers.binaries import client
 from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.errors import Busy, DrivetrainError
-from warehouse.partitions import mirror
+from warehouse.partitions import mirror, swap
 from warehouse.partitions import split as splits
 from warehouse.partitions.apply import Patience
 from warehouse.partitions.facts import PartitionedTable
@@ -252,16 +252,19 @@ def test_emptying_the_table_meanwhile_empties_the_pieces(place: Place, monkeypat
     assert content(place)[0] == 0
 
 
-STEPS = ["make_pieces", "set_up", "copy_batch", "equal", "bind", "at_work", "set_aside", "clear"]
+STEPS = [
+    *((mirror, name) for name in ("make_pieces", "set_up", "copy_batch", "equal", "bind")),
+    *((swap, name) for name in ("at_work", "set_aside", "clear")),
+]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STEPS, ids=[name for _, name in STEPS])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_session_killed_at_any_step_is_completed_by_the_next(
-    place: Place, step: str, when: str, monkeypatch: pytest.MonkeyPatch
+    place: Place, step: tuple[Any, str], when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = content(place)
-    original = getattr(mirror, step)
+    original = getattr(*step)
 
     def dying(connection: psycopg.Connection[Any], *rest: Any) -> Any:
         answer = original(connection, *rest) if when == "after" else None
@@ -269,7 +272,7 @@ def test_a_session_killed_at_any_step_is_completed_by_the_next(
         return original(connection, *rest) if when == "before" else answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(mirror, step, dying)
+        patch.setattr(*step, dying)
         with pytest.raises(psycopg.OperationalError):
             run(place, doubling(0))
     assert content(place) == before
@@ -451,7 +454,7 @@ def test_a_database_restored_from_a_dump_of_the_middle_is_written_to_and_complet
         raise Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr(mirror, "at_work", at_work)
+        patch.setattr(swap, "at_work", at_work)
         with pytest.raises(Stopped):
             run(place, doubling(0))
     admin = servers.server("operational")

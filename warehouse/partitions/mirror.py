@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import sql
 
@@ -21,13 +20,6 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attgenerated = '
   FROM pg_attribute AS a
  WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum
-"""
-
-_REFERENCED = """
-SELECT DISTINCT n.nspname::text, c.relname::text
-  FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE f.conrelid = %s::regclass AND f.contype = 'f'
-   AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY 1, 2
 """
 
 _FOREIGN_KEYS = """
@@ -57,16 +49,6 @@ SELECT p.pubname::text FROM pg_publication AS p
   JOIN pg_namespace AS n ON n.oid = l.pnnspid
  WHERE n.nspname = %(schema)s AND EXISTS (
        SELECT FROM pg_replication_slots WHERE slot_type = 'logical' AND database = current_database())
-"""
-
-_SEQUENCES = """
-SELECT n.nspname::text, s.relname::text, a.attname::text
-  FROM pg_depend AS d
-  JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
-  JOIN pg_namespace AS n ON n.oid = s.relnamespace
-  JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
- WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
-   AND d.refobjid = %s::regclass
 """
 
 
@@ -371,88 +353,3 @@ def bind(connection: Connection, splitting: Splitting, number: int) -> None:
             piece, name, splitting.pieces[number].holds(splitting.parent, column)
         )
     )
-
-
-def at_work(connection: Connection, splitting: Splitting) -> bool:
-    """Whether both triggers are there and enabled for all writers."""
-    row = connection.execute(
-        "SELECT count(*) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled = 'A' AND tgname = ANY(%s)",
-        (splitting.whole.as_string(connection), list(splitting.triggers)),
-    ).fetchone()
-    return row is not None and row[0] == 2
-
-
-def lock_for_swap(connection: Connection, splitting: Splitting) -> None:
-    """Lock the table, and first those that its foreign keys reference, which attaching locks too: nobody waits for the
-    table while this session waits for them.
-    """
-    for schema, name in connection.execute(_REFERENCED, (splitting.whole.as_string(connection),)).fetchall():
-        connection.execute(
-            sql.SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, name))
-        )
-    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
-
-
-def sequences_to(connection: Connection, splitting: Splitting) -> list[sql.Composed]:
-    """Statements by which sequences that the partition's columns own become the parent's, and so outlive it."""
-    rows: list[tuple[Any, ...]] = connection.execute(_SEQUENCES, (splitting.whole.as_string(connection),)).fetchall()
-    return [
-        sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(
-            sql.Identifier(schema, name), sql.Identifier(splitting.schema, splitting.table, column)
-        )
-        for schema, name, column in rows
-    ]
-
-
-def index_names(connection: Connection, splitting: Splitting, number: int) -> list[sql.Composed]:
-    """Statements that give a piece's indexes the names that they would have, had it had its own from the beginning."""
-    begun, name = f"{splitting.mark}_{number}", splitting.pieces[number].name
-    rows = connection.execute(
-        "SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
-        " WHERE i.indrelid = %s::regclass AND starts_with(c.relname, %s)",
-        (splitting.beside(number).as_string(connection), begun),
-    ).fetchall()
-    found: list[sql.Composed] = []
-    for (index,) in rows:
-        due = (name + index.removeprefix(begun)).encode()
-        if len(due) <= ddl.NAME_BYTES:  # another name is as good where the piece's own is long
-            found.append(
-                sql.SQL("ALTER INDEX {} RENAME TO {}").format(
-                    sql.Identifier(splitting.schema, index), sql.Identifier(due.decode())
-                )
-            )
-    return found
-
-
-def remove(connection: Connection, splitting: Splitting) -> None:
-    """Take away all that a split made, in the caller's transaction; what it splits stays."""
-    for trigger in splitting.triggers:
-        connection.execute(sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), splitting.whole))
-    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(splitting.function))
-    for number, _ in enumerate(splitting.pieces):
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(splitting.beside(number)))
-    connection.execute(sql.SQL("DROP TABLE {}").format(splitting.state))
-
-
-def set_aside(connection: Connection, splitting: Splitting) -> None:
-    """Take its names from what was split, in the caller's transaction."""
-    indexes = connection.execute(
-        "SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
-        " WHERE i.indrelid = %s::regclass ORDER BY 1",
-        (splitting.whole.as_string(connection),),
-    ).fetchall()
-    for number, (name,) in enumerate(indexes):
-        aside = sql.Identifier(f"{splitting.mark}_o{number}")
-        connection.execute(sql.SQL("ALTER INDEX {} RENAME TO {}").format(sql.Identifier(splitting.schema, name), aside))
-    old = sql.Identifier(f"{splitting.mark}_old")
-    connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.whole, old))
-
-
-def clear(connection: Connection, splitting: Splitting) -> None:
-    """Drop what was split, after the swap, in the caller's transaction.
-
-    Apart from the swap, because it waits for readers of every table that a foreign key of it references.
-    """
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(splitting.replaced))
-    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(splitting.function))
-    connection.execute(sql.SQL("DROP TABLE {}").format(splitting.state))

@@ -25,7 +25,7 @@ import psycopg
 from psycopg import errors, sql
 
 from warehouse.errors import Busy, DrivetrainError
-from warehouse.partitions import mirror, successor
+from warehouse.partitions import mirror, successor, swap
 from warehouse.partitions.apply import Patience
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
@@ -104,7 +104,7 @@ def split(
     tell(f"{name}: clearing up")
     if splitting.successor is not None:
         patiently(connection, patience, progress, partial(successor.settle, connection, splitting))
-    patiently(connection, patience, progress, partial(mirror.clear, connection, splitting))
+    patiently(connection, patience, progress, partial(swap.clear, connection, splitting))
     return progress
 
 
@@ -123,7 +123,7 @@ def abandon(connection: Connection, splitting: Splitting, patience: Patience | N
     """Undo a split that was begun; what it splits is as it was. False: there was none, or it is in place already."""
     if not is_there(connection, splitting.state) or is_there(connection, splitting.replaced):
         return False
-    patiently(connection, patience or Patience(), Progress(), partial(mirror.remove, connection, splitting))
+    patiently(connection, patience or Patience(), Progress(), partial(swap.remove, connection, splitting))
     return True
 
 
@@ -261,9 +261,9 @@ def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns,
     Raises:
         DrivetrainError: the mirror is gone or disabled.
     """
-    mirror.lock_for_swap(connection, splitting)
+    swap.lock(connection, splitting)
     began = time.monotonic()
-    if not mirror.at_work(connection, splitting):
+    if not swap.at_work(connection, splitting):
         raise DrivetrainError(
             f"{splitting.schema}.{splitting.partition}: its mirror was disabled or dropped meanwhile",
             hint="Abandon the split and begin again: changes may be missing in the pieces.",
@@ -271,24 +271,5 @@ def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns,
     if splitting.successor is not None:
         successor.take_place(connection, splitting, columns)
     else:
-        _attach(connection, splitting, columns)
+        swap.attach(connection, splitting, columns)
     progress.swap_seconds = time.monotonic() - began
-
-
-def _attach(connection: Connection, splitting: Splitting, columns: mirror.Columns) -> None:
-    run = connection.execute
-    run(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(splitting.parent, splitting.whole))
-    for statement in mirror.sequences_to(connection, splitting):
-        run(statement)
-    mirror.set_aside(connection, splitting)
-    for number, piece in enumerate(splitting.pieces):
-        assert not isinstance(piece, Successor)
-        name = sql.Identifier(piece.name)
-        for statement in mirror.index_names(connection, splitting, number):
-            run(statement)
-        run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.beside(number), name))
-        final = sql.Identifier(splitting.schema, piece.name)
-        run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES {}").format(splitting.parent, final, piece.bound()))
-        run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(final, sql.Identifier(f"{splitting.mark}_bound")))
-        if columns.forced:
-            run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(final))

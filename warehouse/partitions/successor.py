@@ -13,7 +13,7 @@ from functools import partial
 from psycopg import sql
 
 from warehouse.errors import DrivetrainError
-from warehouse.partitions import ddl, mirror
+from warehouse.partitions import ddl, mirror, swap
 from warehouse.partitions.facts import Surroundings
 from warehouse.partitions.original import STATISTICS, Identity, Index, Original, read_original
 from warehouse.partitions.pieces import Successor
@@ -45,7 +45,7 @@ def make(connection: Connection, splitting: Splitting, columns: mirror.Columns, 
     for part in successor.parts:
         if not is_there(connection, sql.Identifier(splitting.schema, part.name)):
             attempt(partial(_add, connection, splitting, part.name, part.bound(), due))
-    if not mirror.at_work(connection, splitting) and not _copied(connection, splitting):
+    if not swap.at_work(connection, splitting) and not _copied(connection, splitting):
         attempt(partial(mirror.set_up, connection, splitting, columns, due.owner))
 
 
@@ -159,9 +159,9 @@ def take_place(connection: Connection, splitting: Splitting, columns: mirror.Col
             hint="Abandon the conversion (--abandon) and begin again: its successor has what the table had then.",
         )
     due = read_surroundings(connection, splitting.whole.as_string(connection))
-    owned = mirror.sequences_to(connection, splitting)
+    owned = swap.sequences_to(connection, splitting)
     counters = [_counter(connection, splitting, each, of) for each, of in enumerate(original.identities)]
-    mirror.set_aside(connection, splitting)
+    swap.set_aside(connection, splitting)
     run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.beside(0), sql.Identifier(splitting.table)))
     primary = original.primary
     assert primary is not None
