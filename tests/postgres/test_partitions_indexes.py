@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from partitioned import AHEAD, QUICK, Place, kinds
+from partitioned import AHEAD, ALL, QUICK, Place, filled, kinds, validity
 
 from warehouse.partitions.apply import Patience, Report
 from warehouse.partitions.indexes import part_name
-
-ALL = ["facts_y2024m01", *AHEAD]
-
-
-def validity(place: Place, like: str = "%") -> dict[str, bool]:
-    return dict(
-        place.admin.execute(
-            "SELECT c.relname::text, x.indisvalid FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid"
-            " WHERE c.relnamespace = 'public'::regnamespace AND c.relname LIKE %s ORDER BY 1",
-            [like],
-        ).fetchall()
-    )
 
 
 def built(report: Report) -> list[str]:
     assert not report.failed, report
     return [done.action.partition for done in report.done if done.action.kind == "index"]
-
-
-def filled(place: Place, definition: str = "id bigint NOT NULL, at timestamptz NOT NULL, v text") -> None:
-    """Five partitions with rows."""
-    place.table(definition)
-    assert not place.maintain().failed
-    place("INSERT INTO facts SELECT i, '2024-01-01+00'::timestamptz + i * interval '6 hours', 'v' || i"
-          " FROM generate_series(1, 400) AS i")  # fmt: skip
 
 
 @pytest.mark.parametrize(
