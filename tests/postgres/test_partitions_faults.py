@@ -5,19 +5,39 @@ What does not belong here: a server that is killed with it (``tests/faults/test_
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from partitioned import ALL, DUE, JANUARY, MONTHLY, QUICK, SHORT, Dying, Place, filled, kinds, ready, validity
+from partitioned import (
+    ALL,
+    AT,
+    DUE,
+    JANUARY,
+    MONTHLY,
+    QUICK,
+    SHORT,
+    Dying,
+    Place,
+    filled,
+    kinds,
+    ready,
+    target,
+    validity,
+)
 
 from warehouse.errors import SourceInterrupted
 from warehouse.partitions import apply
-from warehouse.partitions.apply import Report
+from warehouse.partitions.apply import Report, maintain
 from warehouse.postgres.sessions import connect
 
 #: An index by this may take until somebody ends it.
@@ -196,5 +216,34 @@ def test_what_the_server_refuses_is_one_action_s_failure(place: Place) -> None:
     assert place.partitions() == ALL
     assert "facts_y2024m01_facts_v" not in validity(place)
     place("ALTER ROLE {} RESET temp_file_limit", place.maintainer)
+    assert not place.maintain().failed
+    assert set(validity(place).values()) == {True}
+
+
+def limit_files(process: int, size: int) -> None:
+    """No file that the process writes can grow beyond so many bytes. Only its own account may say so."""
+    owner = Path(f"/proc/{process}").stat()
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    subprocess.run(["prlimit", f"--pid={process}", f"--fsize={size}"], check=True, **account)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux limits the files of a process that runs already")
+def test_an_index_that_the_disk_has_no_room_for_is_one_action_s_failure(place: Place) -> None:
+    """Its file cannot grow, for the kernel refuses it (EFBIG; a disk that is full says ENOSPC, at the same place)."""
+    filled(place)
+    place("INSERT INTO facts SELECT i, '2024-01-05+00', repeat(md5(i::text), 6) FROM generate_series(1, 90000) AS i")
+    place("CREATE INDEX facts_v ON ONLY facts (v)")
+    place("DROP TABLE facts_y2024m05")
+    place("ALTER ROLE {} SET max_parallel_maintenance_workers = 0", place.maintainer)
+    with connect(place.dsn, see_all_rows=True) as connection:
+        limit_files(connection.info.backend_pid, 16 << 20)  # a segment of the log, which must be written
+        report = maintain(connection, target(MONTHLY), ("public", "facts"), AT, QUICK)
+    ((name, why),) = ((name, why) for name, why in outcome(report).items() if why)
+    assert name == "facts_y2024m01"
+    assert re.fullmatch(r'could not (extend|write) file ".*": File too large', why), why
+    assert place.partitions() == ALL, "the month was made all the same"
+    assert "facts_y2024m01_facts_v" not in validity(place)
     assert not place.maintain().failed
     assert set(validity(place).values()) == {True}
