@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -14,14 +15,16 @@ from psycopg import conninfo, sql
 
 from warehouse.catalog.partition import Partition, RangePartition
 from warehouse.partitions.actions import Action
-from warehouse.partitions.apply import Patience, Report, maintain, read_and_plan
+from warehouse.partitions.apply import Patience, Report, Work, maintain, read_and_plan
 from warehouse.partitions.targets import Target
 from warehouse.postgres.sessions import Dsn, connect
 
+JANUARY = dt.datetime(2024, 1, 15, tzinfo=dt.UTC)
 AT = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 MONTHLY = RangePartition(range="at", name="{table}_y{year}m{month}", premake=3)
 AHEAD = [f"facts_y2024m{month:02d}" for month in (2, 3, 4, 5)]
-QUICK = Patience(lock_timeout=50, attempts=3, pause=0.01)
+ALL = ["facts_y2024m01", *AHEAD]
+QUICK = Patience(lock_timeout=50, build_timeout=5000, attempts=3, pause=0.01)
 
 
 class Place:
@@ -75,6 +78,18 @@ class Place:
             ((_, _, actions),) = read_and_plan(connection, [(target(policy, table), ("public", table))], at)
             return actions
 
+    def plan_as_admin(self) -> list[Action]:
+        """What is due, read by whom nothing holds up."""
+        with connect(Dsn(conninfo.make_conninfo(self.admin.info.dsn, password=self.admin.info.password))) as connection:
+            ((_, _, actions),) = read_and_plan(connection, [(target(MONTHLY), ("public", "facts"))], AT)
+            return actions
+
+    def reconnect(self) -> None:
+        """After the server was away."""
+        dsn = conninfo.make_conninfo(self.admin.info.dsn, password=self.admin.info.password)
+        self.admin.close()
+        self.admin = psycopg.connect(dsn, autocommit=True)
+
     def kill(self, process: int) -> None:
         self.admin.execute("SELECT pg_terminate_backend(%s)", [process])
 
@@ -91,3 +106,80 @@ def target(policy: Partition, table: str = "facts") -> Target:
 
 def kinds(actions: list[Action]) -> list[str]:
     return [action.kind for action in actions]
+
+
+def filled(place: Place, definition: str = "id bigint NOT NULL, at timestamptz NOT NULL, v text") -> None:
+    """Five partitions with rows."""
+    place.table(definition)
+    assert not place.maintain().failed
+    place("INSERT INTO facts SELECT i, '2024-01-01+00'::timestamptz + i * interval '6 hours', 'v' || i"
+          " FROM generate_series(1, 400) AS i")  # fmt: skip
+
+
+def validity(place: Place, like: str = "%") -> dict[str, bool]:
+    return dict(
+        place.admin.execute(
+            "SELECT c.relname::text, x.indisvalid FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relname LIKE %s ORDER BY 1",
+            [like],
+        ).fetchall()
+    )
+
+
+#: What makes something of each kind due on the table that ``ready`` makes, as often as it is run.
+DUE: dict[str, str] = {
+    "create": "DROP TABLE facts_y2024m02",
+    "mend": "ALTER TABLE facts_y2024m01 DISABLE ROW LEVEL SECURITY; DROP POLICY all_rows ON facts_y2024m01;"
+    " GRANT INSERT ON facts_y2024m01 TO PUBLIC; ALTER TABLE facts_y2024m01 REPLICA IDENTITY DEFAULT",
+    "index": "DROP INDEX facts_v; CREATE INDEX facts_v ON ONLY facts (v); ALTER TABLE facts DROP CONSTRAINT told;"
+    " ALTER TABLE ONLY facts ADD CONSTRAINT told UNIQUE (at, id)",
+}
+SHORT = MONTHLY.model_copy(update={"premake": 1})
+
+
+def ready(place: Place) -> None:
+    """A table for ``DUE``, maintained by ``SHORT`` as of January 2024."""
+    place.table("id bigint NOT NULL, at timestamptz NOT NULL, v text, CONSTRAINT told UNIQUE (at, id)")
+    place("CREATE UNIQUE INDEX identity ON facts (id, at)")
+    place("CREATE INDEX facts_v ON facts (v)")
+    for each in ("facts", "facts_y2024m01"):
+        place("GRANT SELECT ON {} TO {}", each, place.app)
+        place("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", each)
+        place("CREATE POLICY all_rows ON {} USING (true)", each)
+    place("ALTER TABLE facts REPLICA IDENTITY USING INDEX identity")
+    place("INSERT INTO facts SELECT i, '2024-01-01+00'::timestamptz + i * interval '1 hour', 'v' || i"
+          " FROM generate_series(1, 700) AS i")  # fmt: skip
+    assert not place.maintain(SHORT, at=JANUARY).failed
+    assert place.partitions() == ALL[:2]
+
+
+class Dying:
+    """A connection whose backend is killed after so many statements of a plan."""
+
+    def __init__(self, connection: psycopg.Connection[Any], after: int, kill: Callable[[int], object]) -> None:
+        self.connection, self.after, self.kill = connection, after, kill
+        self.seen = 0
+
+    def do(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action.statements:
+                Work(self, action, QUICK).go_on()  # type: ignore[arg-type]
+
+    @property
+    def closed(self) -> bool:
+        return self.connection.closed
+
+    @property
+    def broken(self) -> bool:
+        return self.connection.broken
+
+    def transaction(self) -> Any:
+        return self.connection.transaction()
+
+    def execute(self, query: Any, parameters: Any = None) -> Any:
+        answer = self.connection.execute(query, parameters)
+        if isinstance(query, bytes):
+            if self.seen == self.after:
+                self.kill(self.connection.info.backend_pid)
+            self.seen += 1
+        return answer

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from partitioned import AHEAD, QUICK, Place, kinds
+from partitioned import AHEAD, ALL, QUICK, Place, filled, kinds, validity
 
 from warehouse.partitions.apply import Patience, Report
 from warehouse.partitions.indexes import part_name
-
-ALL = ["facts_y2024m01", *AHEAD]
-
-
-def validity(place: Place, like: str = "%") -> dict[str, bool]:
-    return dict(
-        place.admin.execute(
-            "SELECT c.relname::text, x.indisvalid FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid"
-            " WHERE c.relnamespace = 'public'::regnamespace AND c.relname LIKE %s ORDER BY 1",
-            [like],
-        ).fetchall()
-    )
 
 
 def built(report: Report) -> list[str]:
     assert not report.failed, report
     return [done.action.partition for done in report.done if done.action.kind == "index"]
-
-
-def filled(place: Place, definition: str = "id bigint NOT NULL, at timestamptz NOT NULL, v text") -> None:
-    """Five partitions with rows."""
-    place.table(definition)
-    assert not place.maintain().failed
-    place("INSERT INTO facts SELECT i, '2024-01-01+00'::timestamptz + i * interval '6 hours', 'v' || i"
-          " FROM generate_series(1, 400) AS i")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -207,6 +187,46 @@ def test_partitions_of_partitions_have_their_parts_too(place: Place, made: str) 
     assert set(validity(place, "%told").values()) == {True}
     assert len(validity(place, "%told")) == 8
     assert kinds(place.plan()) == []
+
+
+def test_an_index_of_a_partitioned_partition_is_attached_with_all_its_parts(place: Place) -> None:
+    place.table("id bigint NOT NULL, at timestamptz NOT NULL, v text")
+    place("CREATE TABLE facts_y2024m02 PARTITION OF facts FOR VALUES FROM ('2024-02-01+00') TO ('2024-03-01+00')"
+          " PARTITION BY HASH (id)")  # fmt: skip
+    place("CREATE TABLE sub PARTITION OF facts_y2024m02 FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    place("CREATE INDEX there ON facts_y2024m02 (v)")
+    place.own("facts_y2024m02", "sub")
+    assert not place.maintain().failed
+    place("CREATE INDEX facts_v ON ONLY facts (v)")
+    assert built(place.maintain()) == ALL
+    assert validity(place) == dict.fromkeys(
+        ["facts_v", "sub_v_idx", "there", *(part_name(name, "facts_v") for name in ALL if name != "facts_y2024m02")],
+        True,
+    )
+    place("CREATE VIEW facts_y2024m02_facts_id AS SELECT 1")
+    place("CREATE INDEX facts_id ON ONLY facts (id)")
+    report = place.maintain()
+    assert (report.failed, [finding.partition for finding in report.findings]) == (False, ["facts_y2024m02"])
+    assert not validity(place, "sub_facts_id"), "there would be nothing to attach it to"
+
+
+def test_a_part_lies_where_its_parent_s_index_says(place: Place) -> None:
+    filled(place)
+    space = f"space_{place.owner}"
+    place("SET allow_in_place_tablespaces = on")
+    place("CREATE TABLESPACE {} LOCATION ''", space)
+    try:
+        place("GRANT CREATE ON TABLESPACE {} TO {}", space, place.owner)
+        place("CREATE INDEX facts_v ON ONLY facts (v) TABLESPACE {} WHERE v <> ' TABLESPACE x WHERE '", space)
+        assert built(place.maintain()) == ALL
+        lie = place.rows(
+            "SELECT t.spcname, count(*) FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = c.reltablespace"
+            " WHERE c.relname LIKE 'facts_y%facts_v' GROUP BY 1"
+        )
+        assert lie == [(space, 5)]
+        place("DROP INDEX facts_v")
+    finally:
+        place("DROP TABLESPACE {}", space)
 
 
 def test_what_cannot_be_made_is_said_with_what_to_do(place: Place) -> None:

@@ -141,9 +141,8 @@ def _hindrance(facts: PartitionedTable, lack: Lack, own: Index | None, name: str
     others = [index.name for index in lack.beside if index.constraint == "PRIMARY KEY" and index is not own]
     if lack.index.constraint == "PRIMARY KEY" and others:
         return f"it has a primary key of its own ({others[0]})", f"Drop {others[0]}, or the parent's."
-    taken = {index.name for index in lack.beside if index.valid or not lack.leaf}
-    if lack.schema == facts.schema:
-        taken |= facts.namesakes - {index.name for index in lack.beside if not index.valid}
-    if own is None and name in taken:
+    left = any(index.name == name and not index.valid and lack.leaf for index in lack.beside)  # by an earlier attempt
+    taken = lack.schema == facts.schema and name in facts.namesakes
+    if own is None and not left and (taken or any(index.name == name for index in lack.beside)):
         return f"something else is named {name}", "Rename it."
     return None

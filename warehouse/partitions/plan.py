@@ -20,6 +20,8 @@ from warehouse.postgres.bounds import Span, uncovered
 
 #: More than this many at once is a mistake in a bound or a clock, not maintenance.
 MOST_AT_ONCE = 1000
+#: A table whose oldest partition is further ahead than this, and than is kept ready, is not from the future.
+CLOCK_OFF = dt.timedelta(days=366)
 #: The parent's statistics are made again after this many days, though no partition came.
 ANALYZE_AFTER = dt.timedelta(days=7)
 
@@ -86,6 +88,15 @@ def _missing(
     target: Target, declared: RangePartition, facts: PartitionedTable, at: dt.datetime, occupied: Mapping[Span, bool]
 ) -> Iterable[Action]:
     """Partitions to make."""
+    early = _clock_is_early(declared, facts, at)
+    if early is not None:
+        yield target.action(
+            "refuse",
+            "",
+            f"the clock says {at:%Y-%m-%d}, and its oldest partition begins on {early:%Y-%m-%d}",
+            remedy="Set the clock right; or make the partition of that day by hand, if it is meant.",
+        )
+        return
     spans = wanted(declared, facts, at)
     if len(spans) > MOST_AT_ONCE:
         yield target.action(
@@ -148,6 +159,19 @@ def _creation(facts: PartitionedTable, name: str, span: Span) -> list[Statement]
         ddl.attach(facts, name, span.start, span.end),
         *(replace(statement, lock="") for statement in ddl.force(facts.schema, name, fresh, due)),
     ]
+
+
+def _clock_is_early(declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> dt.datetime | None:
+    """When the oldest partition begins, where that is so far ahead that rather the clock is wrong.
+
+    One that lost its time says 1970, and hundreds of months would be made.
+    """
+    if any(part.bound is not None and part.bound.start is None for part in facts.parts):
+        return None
+    oldest = min((part.bound.start for part in facts.parts if part.bound and part.bound.start), default=None)
+    current = period_start(declared.every, at.astimezone(dt.UTC).date())
+    ahead = midnight(shifted(declared.every, current, declared.premake + 1))
+    return oldest if oldest is not None and oldest > ahead + CLOCK_OFF else None
 
 
 def span_name(declared: RangePartition, facts: PartitionedTable, span: Span) -> str:
