@@ -90,6 +90,16 @@ class Place:
         self.admin.close()
         self.admin = psycopg.connect(dsn, autocommit=True)
 
+    def leftovers(self) -> list[tuple[Any, ...]]:
+        """What a split or a conversion made for itself and did not take away."""
+        return self.rows(
+            "SELECT relname FROM pg_class WHERE relname ~ '^drivetrain_'"
+            " UNION ALL SELECT proname FROM pg_proc WHERE proname ~ '^drivetrain_'"
+            " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ '^drivetrain_'"
+            " UNION ALL SELECT conname FROM pg_constraint WHERE conname ~ '^drivetrain_'"
+            " UNION ALL SELECT stxname FROM pg_statistic_ext WHERE stxname ~ '^drivetrain_'"
+        )
+
     def kill(self, process: int) -> None:
         self.admin.execute("SELECT pg_terminate_backend(%s)", [process])
 

@@ -69,15 +69,6 @@ def content(place: Place) -> list[tuple[Any, ...]]:
     return place.rows("SELECT count(*), count(DISTINCT id), sum(metres), sum(km), sum(hashtext(r::text)) FROM rides r")
 
 
-def leftovers(place: Place) -> list[tuple[Any, ...]]:
-    return place.rows(
-        "SELECT relname FROM pg_class WHERE relname ~ '^drivetrain_' UNION ALL SELECT proname FROM pg_proc"
-        " WHERE proname ~ '^drivetrain_' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ '^drivetrain_'"
-        " UNION ALL SELECT conname FROM pg_constraint WHERE conname ~ '^drivetrain_'"
-        " UNION ALL SELECT stxname FROM pg_statistic_ext WHERE stxname ~ '^drivetrain_'"
-    )
-
-
 def strategy(place: Place) -> str:
     ((found,),) = place.rows("SELECT pg_get_partkeydef('rides'::regclass)")
     return found
@@ -88,7 +79,7 @@ def test_months_of_its_rows_and_those_ahead(place: Place) -> None:
     convert(place)
     assert content(place) == before
     assert (strategy(place), place.partitions("rides")) == ("RANGE (at)", MONTHS)
-    assert leftovers(place) == []
+    assert place.leftovers() == []
     assert place.rows("SELECT DISTINCT tableoid::regclass::text FROM rides ORDER BY 1") == [(m,) for m in MONTHS[:3]]
     assert convert(place) == []
 
@@ -98,7 +89,7 @@ def test_remainders_of_a_hash(place: Place) -> None:
     convert(place, HASHED)
     assert content(place) == before
     assert (strategy(place), place.partitions("rides")) == ("HASH (rider)", [f"rides_p{each}" for each in range(4)])
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 def test_all_that_hung_on_it_hangs_on_its_successor(place: Place) -> None:
@@ -176,7 +167,7 @@ def test_all_that_hung_on_it_hangs_on_its_successor(place: Place) -> None:
         place("INSERT INTO rides (rider, metres) VALUES (2, -8)")
     place("DELETE FROM riders WHERE id = 3")
     assert place.rows("SELECT count(*) FROM rides WHERE rider = 3") == [(0,)]
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 def test_a_sequence_that_the_column_owns_is_handed_over(place: Place) -> None:
@@ -253,7 +244,7 @@ def test_nothing_is_lost_or_doubled_beside_writers(
     assert compared[-1], "at the moment of the swap the successor is what the table is"
     ((rows, keys, *_),) = content(place)
     assert rows == keys
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 STEPS = [
@@ -287,7 +278,7 @@ def test_a_session_killed_at_any_step_is_completed_by_the_next(
     convert(place)
     assert content(place) == after
     assert (strategy(place), place.partitions("rides")) == ("RANGE (at)", MONTHS)
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 @pytest.mark.parametrize("step", ["_add", "take_place"])
@@ -314,7 +305,7 @@ def test_it_can_be_abandoned_until_the_swap(place: Place, step: str, monkeypatch
         assert not abandon(connection, begun)
     assert (content(place), place.rows("SELECT 'rides'::regclass::oid")) == before
     assert place.partitions("rides") == []
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 def test_rows_of_a_time_that_nobody_expected_are_taken_and_get_their_month(
@@ -396,5 +387,5 @@ def test_what_cannot_be_converted_is_refused_with_the_reason(place: Place, state
     place(statement)
     with pytest.raises(DrivetrainError, match=REFUSED[statement]):
         convert(place)
-    assert leftovers(place) == []
+    assert place.leftovers() == []
     assert place.rows("SELECT relkind FROM pg_class WHERE oid = 'rides'::regclass") == [("r",)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import subprocess
 import threading
 import uuid
@@ -15,7 +14,7 @@ from partitioned import Place
 
 from demo.servers import Servers
 from demo.servers.binaries import client
-from warehouse.catalog.partition import HashPartition, RangePartition
+from warehouse.catalog.partition import HashPartition
 from warehouse.errors import Busy, DrivetrainError
 from warehouse.partitions import mirror, swap
 from warehouse.partitions import split as splits
@@ -23,8 +22,8 @@ from warehouse.partitions.apply import Patience
 from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.pieces import halves
 from warehouse.partitions.plan import Target
-from warehouse.partitions.reading import read_extent, read_partitioned
-from warehouse.partitions.reshape import dissolution, growth, to_dissolve
+from warehouse.partitions.reading import read_partitioned
+from warehouse.partitions.reshape import growth
 from warehouse.partitions.split import Progress, abandon, split
 from warehouse.partitions.splitting import Splitting, under_way
 from warehouse.postgres.sessions import Dsn, connect
@@ -71,14 +70,6 @@ def run(place: Place, splitting: Splitting, patience: Patience = QUICK) -> Progr
         return split(connection, splitting, patience)
 
 
-def leftovers(place: Place) -> list[tuple[Any, ...]]:
-    return place.rows(
-        "SELECT relname FROM pg_class WHERE relname ~ '^drivetrain_' UNION ALL SELECT proname FROM pg_proc"
-        " WHERE proname ~ '^drivetrain_' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ '^drivetrain_'"
-        " UNION ALL SELECT conname FROM pg_constraint WHERE conname ~ '^drivetrain_'"
-    )
-
-
 def test_a_hash_grows_one_remainder_at_a_time(place: Place) -> None:
     before = content(place)
     run(place, doubling(0))
@@ -87,7 +78,7 @@ def test_a_hash_grows_one_remainder_at_a_time(place: Place) -> None:
     run(place, doubling(1))
     assert content(place) == before
     assert place.partitions("ledger") == ["ledger_p0", "ledger_p1", "ledger_p2", "ledger_p3"]
-    assert leftovers(place) == []
+    assert place.leftovers() == []
     bounds = place.rows("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname ~ '^ledger_p.$' ORDER BY 1")
     assert bounds == [(f"FOR VALUES WITH (modulus 4, remainder {remainder})",) for remainder in range(4)]
     place("INSERT INTO ledger (rider, amount) SELECT i % 100, 1 FROM generate_series(1, 200) AS i")
@@ -199,7 +190,7 @@ def test_nothing_is_lost_or_doubled_beside_writers(
     assert wrong == (0,)
     rows, keys, *_ = content(place)
     assert rows == keys
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 def test_copying_yields_to_a_writer_who_locks_rows_in_another_order(
@@ -281,7 +272,7 @@ def test_a_session_killed_at_any_step_is_completed_by_the_next(
     run(place, doubling(0))
     assert content(place) == after
     assert place.partitions("ledger") == ["ledger_p0", "ledger_p1", "ledger_p2"]
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 def test_a_split_can_be_abandoned_until_the_swap(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +285,7 @@ def test_a_split_can_be_abandoned_until_the_swap(place: Place, monkeypatch: pyte
         assert under_way(connection, "public", "ledger") == [doubling(0)]
         assert abandon(connection, doubling(0))
         assert not abandon(connection, doubling(0))
-    assert (content(place), leftovers(place)) == (before, [])
+    assert (content(place), place.leftovers()) == (before, [])
     assert place.partitions("ledger") == ["ledger_p0", "ledger_p1"]
 
 
@@ -367,7 +358,7 @@ def test_a_hash_grows_to_any_multiple(place: Place, goals: tuple[int, ...]) -> N
         assert sorted(part.slot for part in facts.parts if part.slot) == [(goal, each) for each in range(goal)]
         assert growth(HASHED, facts, goal) == []
     assert content(place) == before
-    assert leftovers(place) == []
+    assert place.leftovers() == []
 
 
 def test_a_growth_that_was_interrupted_between_two_remainders_goes_on(place: Place) -> None:
@@ -387,59 +378,6 @@ def test_what_a_foreign_key_references_cannot_be_split(place: Place) -> None:
     place("CREATE TABLE notes (id bigint, rider int, FOREIGN KEY (id, rider) REFERENCES ledger)")
     with pytest.raises(DrivetrainError, match=r"foreign key notes_id_rider_fkey of public\.notes"):
         growth(HASHED, whole_table(place, "ledger"), 4)
-
-
-MONTHLY = Target("app", "facts", "source", RangePartition(range="at", name="{table}_y{year}m{month}", premake=1))
-AT = dt.datetime(2024, 3, 10, tzinfo=dt.UTC)
-
-
-def dissolve(place: Place) -> list[str]:
-    facts = whole_table(place, "facts")
-    for part in to_dissolve(facts):
-        with connect(place.dsn, see_all_rows=True) as connection:
-            extent = read_extent(connection, part.schema, part.name, facts.columns[0])
-        run(place, dissolution(MONTHLY, facts, part, AT, extent))
-    return place.partitions()
-
-
-@pytest.fixture
-def ranged(place: Place) -> Place:
-    place("CREATE TABLE facts (id int, at timestamptz, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
-    place("CREATE TABLE facts_y2024m01 PARTITION OF facts FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')")
-    place.own("facts", "facts_y2024m01")
-    return place
-
-
-def test_a_default_partition_becomes_the_months_of_its_rows_and_those_ahead(ranged: Place) -> None:
-    ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
-    ranged.own("rest")
-    ranged("INSERT INTO facts VALUES (1, '2023-11-30 23:30+00'), (2, '2024-01-15+00'), (3, '2024-02-01+00')")
-    before = ranged.rows("SELECT * FROM facts ORDER BY id")
-    assert dissolve(ranged) == [
-        *("facts_y2023m11", "facts_y2023m12", "facts_y2024m01", "facts_y2024m02", "facts_y2024m03", "facts_y2024m04"),
-    ]
-    assert ranged.rows("SELECT * FROM facts ORDER BY id") == before
-    assert ranged.rows("SELECT tableoid::regclass::text FROM facts WHERE id = 1") == [("facts_y2023m11",)]
-    assert leftovers(ranged) == []
-
-
-def test_an_endless_partition_becomes_months_from_where_it_began(ranged: Place) -> None:
-    ranged("CREATE TABLE rest PARTITION OF facts FOR VALUES FROM ('2024-02-10+00') TO (MAXVALUE)")
-    ranged.own("rest")
-    ranged("INSERT INTO facts VALUES (1, '2024-02-11+00'), (2, '2024-06-15+00')")
-    assert dissolve(ranged) == [
-        *("facts_y2024m01", "facts_y2024m02_from_20240210t000000", "facts_y2024m03"),
-        *("facts_y2024m04", "facts_y2024m05", "facts_y2024m06"),
-    ]
-    assert ranged.rows("SELECT count(*) FROM facts") == [(2,)]
-
-
-def test_rows_without_a_time_keep_a_default_partition(ranged: Place) -> None:
-    ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
-    ranged.own("rest")
-    ranged("INSERT INTO facts VALUES (1, 'infinity'), (2, '2024-02-01+00')")
-    with pytest.raises(DrivetrainError, match=r"1 row\(s\) of rest have no time, or an infinite one"):
-        dissolve(ranged)
 
 
 def test_a_database_restored_from_a_dump_of_the_middle_is_written_to_and_completed(

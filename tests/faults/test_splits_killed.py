@@ -123,8 +123,7 @@ def test_killed_after_each_statement(place: Place, kind: str, monkeypatch: pytes
             reshape(connection)
         assert content() == after, last
         assert place.partitions() == sorted(set(partitions)), last
-        left = place.rows("SELECT relname FROM pg_class WHERE relname ~ '^drivetrain_'")
-        assert left == [], last
+        assert place.leftovers() == [], last
         if ended:
             assert last > 30
             break
