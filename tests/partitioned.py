@@ -193,3 +193,22 @@ class Dying:
                 self.kill(self.connection.info.backend_pid)
             self.seen += 1
         return answer
+
+
+def make_rides(place: Place, rows: int) -> None:
+    """``rides``: a plain table with what tables have, from 10 January 2024 on, one every 25 minutes."""
+    place("CREATE TABLE riders (id int PRIMARY KEY)")
+    place("INSERT INTO riders SELECT generate_series(0, 99)")
+    place(
+        "CREATE TABLE rides (id bigint GENERATED ALWAYS AS IDENTITY (START 10 INCREMENT 2 CACHE 5) PRIMARY KEY,"
+        " rider int NOT NULL CONSTRAINT of_rider REFERENCES riders ON DELETE CASCADE,"
+        " at timestamptz NOT NULL DEFAULT '2024-03-05+00', metres numeric(9,1) CHECK (metres >= 0), note text,"
+        " km numeric GENERATED ALWAYS AS (metres / 1000) STORED)"
+    )
+    place.own("riders", "rides")
+    place("GRANT SELECT, INSERT, UPDATE, DELETE ON rides TO {}", place.app)
+    place(
+        "INSERT INTO rides (rider, at, metres)"
+        " SELECT i % 100, '2024-01-10+00'::timestamptz + i * interval '25 min', i"
+        f" FROM generate_series(1, {rows}) AS i"
+    )

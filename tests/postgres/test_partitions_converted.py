@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from partitioned import Place
+from partitioned import Place, make_rides
 
 from resources.partitions import conversion_of
 from warehouse.catalog.partition import HashPartition, Partition, RangePartition
@@ -30,27 +29,9 @@ ROWS = 3000
 
 
 @pytest.fixture
-def place(empty_database: str) -> Iterator[Place]:
-    made = Place(empty_database)
-    try:
-        made("CREATE TABLE riders (id int PRIMARY KEY)")
-        made("INSERT INTO riders SELECT generate_series(0, 99)")
-        made(
-            "CREATE TABLE rides (id bigint GENERATED ALWAYS AS IDENTITY (START 10 INCREMENT 2 CACHE 5) PRIMARY KEY,"
-            " rider int NOT NULL CONSTRAINT of_rider REFERENCES riders ON DELETE CASCADE,"
-            " at timestamptz NOT NULL DEFAULT '2024-03-05+00', metres numeric(9,1) CHECK (metres >= 0), note text,"
-            " km numeric GENERATED ALWAYS AS (metres / 1000) STORED)"
-        )
-        made.own("riders", "rides")
-        made("GRANT SELECT, INSERT, UPDATE, DELETE ON rides TO {}", made.app)
-        made(
-            "INSERT INTO rides (rider, at, metres)"
-            " SELECT i % 100, '2024-01-10+00'::timestamptz + i * interval '25 min', i"
-            f" FROM generate_series(1, {ROWS}) AS i"
-        )
-        yield made
-    finally:
-        made.close()
+def place(place: Place) -> Place:
+    make_rides(place, ROWS)
+    return place
 
 
 def target(policy: Partition) -> Target:
@@ -357,35 +338,3 @@ def test_a_lock_that_is_not_to_be_had_is_said_and_nothing_is_lost(place: Place) 
             convert(place, patience=Patience(lock_timeout=50, attempts=2, pause=0.01))
     convert(place)
     assert content(place) == before
-
-
-REFUSED = {
-    "CREATE TABLE likes (ride bigint CONSTRAINT of_ride REFERENCES rides)": "foreign key of_ride of public.likes",
-    "CREATE MATERIALIZED VIEW sums AS SELECT sum(metres) FROM rides": "rule _RETURN on materialized view public.sums",
-    "CREATE FUNCTION f() RETURNS SETOF rides LANGUAGE sql AS 'SELECT * FROM rides'": "function public.f\\(\\) uses it",
-    "CREATE TABLE copies (r rides)": "column r of table public.copies uses it",
-    "CREATE VIEW foreigner AS SELECT 1 FROM rides": "view public.foreigner belongs to another role",
-    "ALTER TABLE rides ADD UNIQUE (note)": "unique index rides_note_key lacks at",
-    "ALTER TABLE rides ALTER COLUMN at DROP NOT NULL": "column at can be NULL",
-    "CREATE STATISTICS s ON rider, at FROM rides": "statistics s belong to another role",
-    "CREATE RULE r AS ON DELETE TO rides DO ALSO NOTHING": "has rules",
-    "CREATE TABLE heir () INHERITS (rides)": "inherits, or is inherited from",
-    "ALTER TABLE rides SET UNLOGGED": "temporary, unlogged or typed",
-    "ALTER TABLE rides ADD CHECK (metres > 5) NOT VALID": "rides_metres_check1 is not validated",
-    "ALTER TABLE rides ADD CHECK (metres > -5) NO INHERIT": "is NO INHERIT",
-    "ALTER TABLE rides DROP CONSTRAINT rides_pkey": "no primary key",
-    "ALTER TABLE rides DROP CONSTRAINT rides_pkey, ADD PRIMARY KEY (id) DEFERRABLE": "rides_pkey is deferrable",
-    "CREATE PUBLICATION p FOR TABLE rides": "publication p belongs to another role",
-    "UPDATE rides SET at = 'infinity' WHERE id = 10": "1 row\\(s\\) have an infinite time",
-    "UPDATE rides SET at = '0099-01-01' WHERE id = 10": "periods, more than 1000",
-    "CREATE TABLE rides_y2024m02 ()": "something of the name rides_y2024m02 is there",
-}
-
-
-@pytest.mark.parametrize("statement", REFUSED)
-def test_what_cannot_be_converted_is_refused_with_the_reason(place: Place, statement: str) -> None:
-    place(statement)
-    with pytest.raises(DrivetrainError, match=REFUSED[statement]):
-        convert(place)
-    assert place.leftovers() == []
-    assert place.rows("SELECT relkind FROM pg_class WHERE oid = 'rides'::regclass") == [("r",)]

@@ -77,6 +77,7 @@ def split(
         DrivetrainError: the table has no key, or the pieces cannot be made equal.
     """
     patience, tell, progress = patience or Patience(), tell or _silent, Progress()
+    _take_time(connection)
     name = f"{splitting.schema}.{splitting.partition}"
     known = under_way(connection, splitting.schema, splitting.table)
     begun = next((each for each in known if each.partition == splitting.partition), None)
@@ -106,6 +107,15 @@ def split(
         patiently(connection, patience, progress, partial(successor.settle, connection, splitting))
     patiently(connection, patience, progress, partial(swap.clear, connection, splitting))
     return progress
+
+
+def _take_time(connection: Connection) -> None:
+    """Comparing holds nobody up and takes as long as it takes, whatever the role's timeouts; locks have their own."""
+    limits = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    if connection.info.server_version >= 170000:
+        limits.append("transaction_timeout")
+    for limit in limits:
+        connection.execute("SELECT set_config(%s, '0', false)", (limit,))
 
 
 def _silent(_: str) -> None:
