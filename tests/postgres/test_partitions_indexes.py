@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 from partitioned import AHEAD, ALL, QUICK, Place, filled, kinds, validity
 
+from warehouse.partitions import apply
 from warehouse.partitions.apply import Patience, Report
 from warehouse.partitions.indexes import part_name
 
@@ -140,6 +143,26 @@ def test_duplicates_are_said_and_nothing_of_the_index_stays(place: Place) -> Non
     place("DELETE FROM facts_y2024m02 AS a USING facts_y2024m02 AS b WHERE a.id = b.id AND a.ctid < b.ctid")
     assert built(place.maintain()) == ["facts_y2024m02"]
     assert validity(place)["once"] is True
+
+
+def test_an_index_that_somebody_makes_meanwhile_is_theirs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(place)
+    place("CREATE INDEX facts_v ON ONLY facts (v)")
+    original, planned = apply.read_and_plan, list[int]()
+
+    def read_and_plan(*arguments: Any, **named: Any) -> Any:
+        found = original(*arguments, **named)
+        if not planned:
+            place("CREATE INDEX facts_y2024m03_facts_v ON facts_y2024m03 (v, id)")
+        planned.append(1)
+        return found
+
+    monkeypatch.setattr(apply, "read_and_plan", read_and_plan)
+    report = place.maintain()
+    assert [(f.partition, f.kind) for f in report.findings] == [("facts_y2024m03", "report")]
+    (definition,) = place.rows("SELECT pg_get_indexdef('facts_y2024m03_facts_v'::regclass)")
+    assert definition[0].endswith("USING btree (v, id)")
+    assert sum(validity(place).values()) == 5, "four parts, and theirs"
 
 
 def test_a_build_gives_up_on_an_older_transaction_and_leaves_nothing(place: Place) -> None:

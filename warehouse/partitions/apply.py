@@ -259,8 +259,9 @@ class Work:
         self.connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{timeout}ms",))
         try:
             self.connection.execute(statement.sql.encode())
-        except psycopg.Error:
-            if statement.undo:
+        except psycopg.Error as error:
+            # What has the name already was not left by this attempt.
+            if statement.undo and not isinstance(error, errors.DuplicateTable):
                 with suppress(psycopg.Error):
                     self.connection.execute(statement.undo.encode())
             raise
