@@ -36,7 +36,9 @@ def read_partitioned(
     parents = {"tables": [head[0] for head in heads]}
     children = connection.execute(queries.PARTS, parents).fetchall()
     everything = {"tables": [head[0] for head in heads] + [child[1] for child in children]}
-    surroundings = {row[0]: _surroundings(row[1:]) for row in connection.execute(queries.SURROUNDINGS, everything)}
+    surroundings: dict[int, Surroundings] = {}
+    for oids, *row in connection.execute(queries.SURROUNDINGS, everything):
+        surroundings.update(dict.fromkeys(oids, _surroundings(row)))
     bytes_of = dict(connection.execute(queries.SIZES, everything).fetchall()) if sizes else {}
     lacking = {row[0]: tuple(row[1]) for row in connection.execute(queries.MISSING_INDEXES, parents)}
     referenced: dict[int, list[ForeignKey]] = {}
@@ -60,7 +62,7 @@ def read_partitioned(
             detaching=detaching,
             foreign=foreign,
             estimated_rows=rows,
-            filled=_filled(connection, schema, name) if _is_open(bound) else None,
+            filled=_filled(connection, schema, name) if bound == "DEFAULT" or None in (reached or ()) else None,
             bytes=bytes_of.get(oid) or 0,
             missing_indexes=lacking.get(oid, ()),
         )
@@ -87,13 +89,6 @@ def read_partitioned(
         )
         for oid, schema, name, strategy, columns, kind, rows, analysed_at in heads
     }
-
-
-def _is_open(bound: str) -> bool:
-    if bound == "DEFAULT":
-        return True
-    reached = ends(bound)
-    return reached is not None and None in reached
 
 
 def _filled(connection: Connection, schema: str, name: str) -> bool:
