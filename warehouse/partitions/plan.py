@@ -291,30 +291,22 @@ def _drifted(say: _Sayer, facts: PartitionedTable) -> Iterable[Action]:
     """Partitions that lack something of their parent."""
     listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
     granted = _granted_directly(facts)
+    right = set[tuple[Surroundings, bool]]()  # thousands of partitions are mostly alike: judged once
     for part in facts.parts:
         if part.foreign:
             continue
         have = part.surroundings
-        due = replace(facts.surroundings, publications=listed if part.leaf else have.publications)
-        if not granted:  # more than the parent's are too many all the same
-            due = replace(due, grants=have.grants & due.grants, column_grants=have.column_grants & due.column_grants)
-        if due.replica_identity == "default":
-            due = replace(due, replica_identity=have.replica_identity)
-        statements = [
-            *ddl.give(part.schema, part.name, have, due),
-            *ddl.force(part.schema, part.name, have, due),
-        ]
-        if statements:
-            yield say(
-                "mend", part.name, f"differs from its parent in {_what_differs(have, due)}", statements=statements
-            )
-        if due.replica_identity.startswith("index") and have.replica_identity != due.replica_identity:
-            yield say(
-                "report",
-                part.name,
-                f"its replica identity is {have.replica_identity}, its parent's {due.replica_identity}",
-                remedy="ALTER TABLE ... REPLICA IDENTITY USING INDEX, with the partition's own index.",
-            )
+        if (have, part.leaf) not in right:
+            due = replace(facts.surroundings, publications=listed if part.leaf else have.publications)
+            if not granted:  # more than the parent's are too many all the same
+                grants, column_grants = have.grants & due.grants, have.column_grants & due.column_grants
+                due = replace(due, grants=grants, column_grants=column_grants)
+            if due.replica_identity == "default":
+                due = replace(due, replica_identity=have.replica_identity)
+            found = list(_drift(say, part, due))
+            if not found:
+                right.add((have, part.leaf))
+            yield from found
         for index in part.missing_indexes:
             yield say(
                 "report",
@@ -322,6 +314,23 @@ def _drifted(say: _Sayer, facts: PartitionedTable) -> Iterable[Action]:
                 f"has no valid part of the index {index}",
                 remedy="CREATE INDEX CONCURRENTLY on the partition, then ALTER INDEX ... ATTACH PARTITION.",
             )
+
+
+def _drift(say: _Sayer, part: Part, due: Surroundings) -> Iterable[Action]:
+    have = part.surroundings
+    statements = [
+        *ddl.give(part.schema, part.name, have, due),
+        *ddl.force(part.schema, part.name, have, due),
+    ]
+    if statements:
+        yield say("mend", part.name, f"differs from its parent in {_what_differs(have, due)}", statements=statements)
+    if due.replica_identity.startswith("index") and have.replica_identity != due.replica_identity:
+        yield say(
+            "report",
+            part.name,
+            f"its replica identity is {have.replica_identity}, its parent's {due.replica_identity}",
+            remedy="ALTER TABLE ... REPLICA IDENTITY USING INDEX, with the partition's own index.",
+        )
 
 
 def _what_differs(have: Surroundings, due: Surroundings) -> str:
