@@ -287,6 +287,34 @@ def test_a_lock_that_is_not_to_be_had_leaves_nothing_half_done(place: Place) -> 
     assert not place.maintain().failed
 
 
+@pytest.mark.parametrize(("seconds", "transactions"), [(0.0, 4), (60.0, 1)])
+def test_creations_share_a_transaction_while_it_is_short(
+    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, transactions: int
+) -> None:
+    place.table()
+    monkeypatch.setattr(apply, "TOGETHER", seconds)
+    report = place.maintain()
+    assert [(done.action.kind, done.attempts) for done in report.done] == [("create", 1)] * 4 + [("analyze", 1)]
+    assert place.rows(
+        "SELECT count(DISTINCT c.xmin::text) FROM pg_inherits AS c WHERE c.inhparent = 'facts'::regclass"
+        " AND c.inhrelid <> 'facts_y2024m01'::regclass"
+    ) == [(transactions,)]
+
+
+def test_one_creation_that_fails_is_told_apart_from_those_that_would_share_its_transaction(place: Place) -> None:
+    place.table()
+    place("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS"
+          " $$ BEGIN IF current_query() LIKE '%ATTACH%2024m04%' THEN"
+          " RAISE EXCEPTION 'no' USING ERRCODE = 'duplicate_object'; END IF; END $$")  # fmt: skip
+    place("CREATE EVENT TRIGGER refuse ON ddl_command_end EXECUTE FUNCTION refuse()")
+    try:
+        report = place.maintain()
+    finally:
+        place("DROP EVENT TRIGGER refuse")
+    assert [done.action.partition for done in report.done if done.failure] == ["facts_y2024m04"]
+    assert place.partitions() == ["facts_y2024m01", *(name for name in AHEAD if name != "facts_y2024m04")]
+
+
 def test_two_maintainers_are_one_too_many(place: Place) -> None:
     place.table()
     with connect(place.dsn) as first, maintainer(first, ("public", "facts")):
@@ -347,7 +375,7 @@ class Dying:
     def do(self, actions: list[Action]) -> None:
         for action in actions:
             if action.statements:
-                apply.run(self, action, 1000)  # type: ignore[arg-type]
+                apply.run(self, [action], 1000)  # type: ignore[arg-type]
 
     def transaction(self) -> Any:
         return self.connection.transaction()

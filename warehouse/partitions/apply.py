@@ -1,7 +1,8 @@
 """Carry out partition maintenance: one maintainer per table, short locks, jittered retries.
 
-A table is read, planned and worked on under one advisory lock. Each action is a transaction of its own, so a run that
-ends anywhere leaves nothing half done, and the next one plans what is left.
+A table is read, planned and worked on under one advisory lock. Each action is a transaction of its own, save that
+creations share one while it is short: a run that ends anywhere leaves nothing half done, and the next one plans what is
+left.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ from warehouse.postgres.bounds import Span
 from warehouse.postgres.sessions import Connection, translated
 
 _log = logging.getLogger(__name__)
+
+#: Seconds after which a transaction takes in no further creation. Every commit lets each session that uses the table
+#: read all its bounds again; but what a creation locks beside the table (a default partition, the tables of foreign
+#: keys) stays locked until the commit. Only the first creation of a transaction can wait for a lock.
+TOGETHER = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Done:
 
     Attributes:
         attempts: transactions that were begun.
-        seconds: in all, pauses included.
+        seconds: in all, pauses included; an equal share of a transaction's where several actions shared it.
         failure: why it was given up; '' where it was done.
     """
 
@@ -177,13 +183,15 @@ def _carry_out(
     connection: Connection, actions: Sequence[Action], patience: Patience, report: Report, *, give_up: bool
 ) -> bool:
     """Do actions in order. False: somebody else made one of them meanwhile, so the rest should be planned anew."""
-    for action in actions:
+    left = list(actions)
+    while left:
         began = time.monotonic()
-        attempt, failure = 0, ""
+        attempt, count, failure = 0, 1, ""
         while attempt < patience.attempts:
             attempt, failure = attempt + 1, ""
             try:
-                run(connection, action, patience.lock_timeout)
+                # The last time one by one: a failure is then that of its action.
+                count = run(connection, left[:1] if give_up else left, patience.lock_timeout)
                 break
             except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
                 failure = str(error.diag.message_primary)
@@ -194,24 +202,41 @@ def _carry_out(
                     return False
                 failure = str(error.diag.message_primary)
                 break
-        report.done.append(Done(action, attempt, time.monotonic() - began, failure))
-        outcome = f"not done: {failure}" if failure else "done"
-        _log.info("%s.%s: %s %s %s", action.system, action.table, action.kind, action.partition, outcome)
+        took = (time.monotonic() - began) / count
+        for action in left[:count]:
+            report.done.append(Done(action, attempt, took, failure))
+            outcome = f"not done: {failure}" if failure else "done"
+            _log.info("%s.%s: %s %s %s", action.system, action.table, action.kind, action.partition, outcome)
+        del left[:count]
     return True
 
 
-def run(connection: Connection, action: Action, lock_timeout: int) -> None:
-    """One action in one transaction, or each of its statements alone where it says so."""
-    if action.alone:
+def run(connection: Connection, actions: Sequence[Action], lock_timeout: int) -> int:
+    """The first of some actions in one transaction, or each of its statements alone where it says so; and, where it
+    creates a partition, the creations that follow it, for as long as ``TOGETHER``.
+
+    Returns:
+        How many were done.
+    """
+    first = actions[0]
+    if first.alone:
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{lock_timeout}ms",))
         try:
-            for statement in action.statements:
+            for statement in first.statements:
                 connection.execute(statement.sql.encode())
         finally:
             if not connection.broken and not connection.closed:
                 connection.execute("RESET lock_timeout")
-        return
+        return 1
+    began, count = time.monotonic(), 0
     with connection.transaction():
         connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout}ms",))
-        for statement in action.statements:
-            connection.execute(statement.sql.encode())
+        for action in actions:
+            if action is not first and (action.kind, first.kind) != ("create", "create"):
+                break
+            for statement in action.statements:
+                connection.execute(statement.sql.encode())
+            count += 1
+            if time.monotonic() - began > TOGETHER:
+                break
+    return count
