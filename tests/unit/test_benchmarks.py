@@ -118,6 +118,8 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "dashboards",
         "hourly_refresh",
         "hash_growth",
+        "partition_upkeep",
+        "partition_creation",
     ]
 
 
