@@ -24,7 +24,7 @@ def _prepare(stage: Stage) -> Prepared:
     if ground.theirs is not None:
         notes.append(
             "The platform analyses the parent after creating, which PostgreSQL before 18 does with every partition;"
-            " pg_partman leaves that to others. It creates all 50 in one transaction, the platform a few at a time."
+            " pg_partman leaves that to others."
         )
 
     def ours() -> Mapping[str, Sample]:

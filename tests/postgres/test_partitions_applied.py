@@ -287,18 +287,26 @@ def test_a_lock_that_is_not_to_be_had_leaves_nothing_half_done(place: Place) -> 
     assert not place.maintain().failed
 
 
-@pytest.mark.parametrize(("seconds", "transactions"), [(0.0, 4), (60.0, 1)])
+@pytest.mark.parametrize("locks", ["", "a default partition", "a foreign key"])
 def test_creations_share_a_transaction_while_it_is_short(
-    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, transactions: int
+    place: Place, monkeypatch: pytest.MonkeyPatch, locks: str
 ) -> None:
     place.table()
-    monkeypatch.setattr(apply, "TOGETHER", seconds)
+    if locks == "a default partition":
+        place("CREATE TABLE rest PARTITION OF facts DEFAULT")
+        place.own("rest")
+    if locks == "a foreign key":
+        place("CREATE TABLE kinds (v text PRIMARY KEY)")
+        place.own("kinds")
+        place("ALTER TABLE facts ADD FOREIGN KEY (v) REFERENCES kinds")
+    monkeypatch.setattr(apply, "TOGETHER", 0)
+    monkeypatch.setattr(apply, "TOGETHER_UNNOTICED", 60)
     report = place.maintain()
     assert [(done.action.kind, done.attempts) for done in report.done] == [("create", 1)] * 4 + [("analyze", 1)]
     assert place.rows(
-        "SELECT count(DISTINCT c.xmin::text) FROM pg_inherits AS c WHERE c.inhparent = 'facts'::regclass"
-        " AND c.inhrelid <> 'facts_y2024m01'::regclass"
-    ) == [(transactions,)]
+        "SELECT count(DISTINCT i.xmin::text) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = 'facts'::regclass AND c.relname > 'facts_y2024m01' AND c.relname <> 'rest'"
+    ) == [(4 if locks else 1,)]
 
 
 def test_one_creation_that_fails_is_told_apart_from_those_that_would_share_its_transaction(place: Place) -> None:

@@ -8,6 +8,7 @@ left.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import logging
 import random
 import time
@@ -28,10 +29,12 @@ from warehouse.postgres.sessions import Connection, translated
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after which a transaction takes in no further creation. Every commit lets each session that uses the table
-#: read all its bounds again; but what a creation locks beside the table (a default partition, the tables of foreign
-#: keys) stays locked until the commit. Only the first creation of a transaction can wait for a lock.
-TOGETHER = 0.05
+#: About how many seconds creations share a transaction. Every commit lets each session that uses the table read all its
+#: bounds again; but what a creation locks beside the table (a default partition, the tables of foreign keys) stays
+#: locked until the commit. Only the first creation of a transaction can wait for a lock.
+TOGETHER = 0.1
+#: The same where nothing else is locked: no writer or reader waits for it.
+TOGETHER_UNNOTICED = 1.0
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,12 @@ def maintain(
             with maintainer(connection, where):
                 # Somebody may make by hand what is planned: then once more, with what there is by now.
                 for last in (False, True):
-                    ((_, _, actions),) = read_and_plan(connection, [(target, where)], at)
+                    ((_, table, actions),) = read_and_plan(connection, [(target, where)], at)
+                    together = TOGETHER if table is None or table.locks_others else TOGETHER_UNNOTICED
                     report.findings = [action for action in actions if not action.statements]
                     changes = [action for action in actions if action.statements]
-                    if _carry_out(connection, changes, patience, report, give_up=last):
+                    # The last time one by one: a failure is then that of its action.
+                    if _carry_out(connection, changes, patience, report, 0 if last else together, give_up=last):
                         break
         except Busy as busy:
             report.busy = busy.message
@@ -180,7 +185,13 @@ def maintainer(connection: Connection, where: tuple[str, str]) -> Generator[None
 
 
 def _carry_out(
-    connection: Connection, actions: Sequence[Action], patience: Patience, report: Report, *, give_up: bool
+    connection: Connection,
+    actions: Sequence[Action],
+    patience: Patience,
+    report: Report,
+    together: float,
+    *,
+    give_up: bool,
 ) -> bool:
     """Do actions in order. False: somebody else made one of them meanwhile, so the rest should be planned anew."""
     left = list(actions)
@@ -190,8 +201,7 @@ def _carry_out(
         while attempt < patience.attempts:
             attempt, failure = attempt + 1, ""
             try:
-                # The last time one by one: a failure is then that of its action.
-                count = run(connection, left[:1] if give_up else left, patience.lock_timeout)
+                count = run(connection, left, patience.lock_timeout, together)
                 break
             except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
                 failure = str(error.diag.message_primary)
@@ -211,9 +221,9 @@ def _carry_out(
     return True
 
 
-def run(connection: Connection, actions: Sequence[Action], lock_timeout: int) -> int:
-    """The first of some actions in one transaction, or each of its statements alone where it says so; and, where it
-    creates a partition, the creations that follow it, for as long as ``TOGETHER``.
+def run(connection: Connection, actions: Sequence[Action], lock_timeout: int, together: float = 0) -> int:
+    """The first of some actions in one transaction, or each of its statements alone where it says so; where it creates
+    a partition, as many of the following creations with it as should take ``together`` seconds.
 
     Returns:
         How many were done.
@@ -228,15 +238,13 @@ def run(connection: Connection, actions: Sequence[Action], lock_timeout: int) ->
             if not connection.broken and not connection.closed:
                 connection.execute("RESET lock_timeout")
         return 1
-    began, count = time.monotonic(), 0
     with connection.transaction():
         connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout}ms",))
-        for action in actions:
-            if action is not first and (action.kind, first.kind) != ("create", "create"):
-                break
-            for statement in action.statements:
-                connection.execute(statement.sql.encode())
-            count += 1
-            if time.monotonic() - began > TOGETHER:
-                break
-    return count
+        began = time.monotonic()
+        for statement in first.statements:
+            connection.execute(statement.sql.encode())
+        fitting = int(together / (time.monotonic() - began))
+        more = list(itertools.takewhile(lambda action: first.kind == action.kind == "create", actions[1:fitting]))
+        if more:  # in one message: on a busy server, each answer is waited for
+            connection.execute(";\n".join(statement.sql for action in more for statement in action.statements).encode())
+    return 1 + len(more)

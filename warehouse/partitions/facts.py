@@ -126,6 +126,7 @@ class PartitionedTable:
         dated: the key column is a ``date``.
         parts: direct partitions.
         referenced_by: foreign keys onto it.
+        references: whether it has foreign keys itself.
         maintained_by: another tool that says it maintains the table (``pg_partman``), or ''.
         analysed_at: when the parent's own statistics were last made, or None.
         namesakes: names of tables, views and indexes of its schema, that a new partition cannot have.
@@ -143,6 +144,7 @@ class PartitionedTable:
     dated: bool = False
     parts: tuple[Part, ...] = field(default=(), repr=False)
     referenced_by: tuple[ForeignKey, ...] = ()
+    references: bool = True
     maintained_by: str = ""
     analysed_at: dt.datetime | None = None
     estimated_rows: int = -1
@@ -150,6 +152,11 @@ class PartitionedTable:
     namesakes: frozenset[str] = field(default=frozenset(), repr=False)
     server_version: int = 0
     role: str = ""
+
+    @property
+    def locks_others(self) -> bool:
+        """Whether attaching a partition locks more than the table: its default partition, or tables it references."""
+        return self.references or any(part.default for part in self.parts)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def read_partitioned(
             dated=kind == _DATED,
             parts=tuple(parts.get(oid, ())),
             referenced_by=tuple(referenced.get(oid, ())),
+            references=references,
             maintained_by=elsewhere.get((schema, name), ""),
             analysed_at=analysed_at,
             estimated_rows=rows,
@@ -87,7 +88,7 @@ def read_partitioned(
             server_version=connection.info.server_version,
             role=connection.info.user,
         )
-        for oid, schema, name, strategy, columns, kind, rows, analysed_at in heads
+        for oid, schema, name, strategy, columns, kind, rows, analysed_at, references in heads
     }
 
 

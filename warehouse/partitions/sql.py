@@ -14,7 +14,8 @@ SELECT c.oid, n.nspname::text, c.relname::text, coalesce(p.partstrat::text, ''),
        (SELECT format_type(a.atttypid, NULL) FROM pg_attribute AS a
          WHERE a.attrelid = c.oid AND a.attnum = (p.partattrs::int2[])[0]),
        c.reltuples::bigint,
-       greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid))
+       greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)),
+       EXISTS (SELECT FROM pg_constraint AS f WHERE f.conrelid = c.oid AND f.contype = 'f')
   FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS asked (schema, name)
   JOIN pg_namespace AS n ON n.nspname = asked.schema
   JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = asked.name AND c.relkind IN ('r', 'p')
