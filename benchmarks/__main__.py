@@ -17,11 +17,23 @@ from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, c
 from benchmarks.peers import install
 from benchmarks.report import SUMMARIES, Circumstances, save, show, summary
 from benchmarks.stage import stage
+from benchmarks.upkeep import fifty_due, nothing_due
 from warehouse.errors import DrivetrainError
 
 BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK
-    for module in (full_load, nothing_new, start_to_work, refresh, dashboards, hourly, hash_growth, plain_conversion)
+    for module in (
+        full_load,
+        nothing_new,
+        start_to_work,
+        refresh,
+        dashboards,
+        hourly,
+        hash_growth,
+        plain_conversion,
+        nothing_due,
+        fifty_due,
+    )
 }
 
 console = Console(highlight=False)
@@ -36,7 +48,8 @@ def measure(
     rounds: Annotated[int, typer.Option(help="How often each candidate has its turn.")] = FEWEST_ROUNDS,
     list_them: Annotated[bool, typer.Option("--list", help="Say what there is, and measure nothing.")] = False,
     peers: Annotated[
-        bool, typer.Option("--peers", help="Measure dlt and sling too, installed into an environment for this run.")
+        bool,
+        typer.Option("--peers", help="Measure dlt and sling too, in an environment for this run; install pg_partman."),
     ] = False,
     write_summary: Annotated[
         bool,

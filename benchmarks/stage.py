@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -83,6 +83,7 @@ class Stage:
         rows: what every source table was filled with, by system.
         peers_python: interpreter of the peers' environment; None if peers are not measured.
         tell: is told what is being done.
+        endings: what else must be over before the folder is removed.
     """
 
     servers: Servers
@@ -91,6 +92,7 @@ class Stage:
     rows: Mapping[str, Mapping[str, int]]
     peers_python: Path | None
     tell: Callable[[str], None]
+    endings: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -256,6 +258,8 @@ def stage(scale: float, peers_python: Path | None, tell: Callable[[str], None]) 
                     tell(f"filling {system} at scale {scale:g}")
                     rows[system] = fill(servers.system_admin_dsn(system), system, seed=SEED, scale=scale, today=TODAY)
                 servers.wait_for_replica(600)
-                yield Stage(servers, scale, folder, rows, peers_python, tell)
+                standing = Stage(servers, scale, folder, rows, peers_python, tell)
+                with standing.endings:
+                    yield standing
         finally:
             servers.destroy()

@@ -173,7 +173,7 @@ class Dying:
     def do(self, actions: list[Action]) -> None:
         for action in actions:
             if action.statements:
-                Work(self, action, QUICK).go_on()  # type: ignore[arg-type]
+                Work(self, [action], QUICK).go_on()  # type: ignore[arg-type]
 
     @property
     def closed(self) -> bool:

@@ -225,6 +225,42 @@ def test_a_lock_that_is_not_to_be_had_leaves_nothing_half_done(place: Place) -> 
     assert not place.maintain().failed
 
 
+@pytest.mark.parametrize("locks", ["", "a default partition", "a foreign key"])
+def test_creations_share_a_transaction_while_it_is_short(
+    place: Place, monkeypatch: pytest.MonkeyPatch, locks: str
+) -> None:
+    place.table()
+    if locks == "a default partition":
+        place("CREATE TABLE rest PARTITION OF facts DEFAULT")
+        place.own("rest")
+    if locks == "a foreign key":
+        place("CREATE TABLE kinds (v text PRIMARY KEY)")
+        place.own("kinds")
+        place("ALTER TABLE facts ADD FOREIGN KEY (v) REFERENCES kinds")
+    monkeypatch.setattr(apply, "TOGETHER", 0)
+    monkeypatch.setattr(apply, "TOGETHER_UNNOTICED", 60)
+    report = place.maintain()
+    assert [(done.action.kind, done.attempts) for done in report.done] == [("create", 1)] * 4 + [("analyze", 1)]
+    assert place.rows(
+        "SELECT count(DISTINCT i.xmin::text) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = 'facts'::regclass AND c.relname > 'facts_y2024m01' AND c.relname <> 'rest'"
+    ) == [(4 if locks else 1,)]
+
+
+def test_one_creation_that_fails_is_told_apart_from_those_that_would_share_its_transaction(place: Place) -> None:
+    place.table()
+    place("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS"
+          " $$ BEGIN IF current_query() LIKE '%ATTACH%2024m04%' THEN"
+          " RAISE EXCEPTION 'no' USING ERRCODE = 'duplicate_object'; END IF; END $$")  # fmt: skip
+    place("CREATE EVENT TRIGGER refuse ON ddl_command_end EXECUTE FUNCTION refuse()")
+    try:
+        report = place.maintain()
+    finally:
+        place("DROP EVENT TRIGGER refuse")
+    assert [done.action.partition for done in report.done if done.failure] == ["facts_y2024m04"]
+    assert place.partitions() == ["facts_y2024m01", *(name for name in AHEAD if name != "facts_y2024m04")]
+
+
 def test_two_maintainers_are_one_too_many(place: Place) -> None:
     place.table()
     with connect(place.dsn) as first, maintainer(first, ("public", "facts")):

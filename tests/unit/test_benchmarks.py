@@ -119,6 +119,8 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "hourly_refresh",
         "hash_growth",
         "plain_conversion",
+        "partition_upkeep",
+        "partition_creation",
     ]
 
 

@@ -1,7 +1,8 @@
 """Carry out partition maintenance: one maintainer per table, short locks, jittered retries.
 
-A table is read, planned and worked on under one advisory lock. Each action is a transaction of its own, so a run that
-ends anywhere leaves nothing half done, and the next one plans what is left.
+A table is read, planned and worked on under one advisory lock. Each action is a transaction of its own, save that
+creations share one while it is short: a run that ends anywhere leaves nothing half done, and the next one plans what is
+left.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import psycopg
 from psycopg import errors, sql
@@ -28,6 +30,13 @@ from warehouse.postgres.bounds import Span
 from warehouse.postgres.sessions import Connection, translated
 
 _log = logging.getLogger(__name__)
+
+#: About how many seconds creations share a transaction. Every commit lets each session that uses the table read all its
+#: bounds again; but what a creation locks beside the table (a default partition, the tables of foreign keys) stays
+#: locked until the commit. Only the first creation of a transaction can wait for a lock.
+TOGETHER = 0.1
+#: The same where nothing else is locked: no writer or reader waits for it.
+TOGETHER_UNNOTICED = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Done:
 
     Attributes:
         attempts: transactions that were begun.
-        seconds: in all, pauses included.
+        seconds: in all, pauses included; an equal share of a transaction's where several actions shared it.
         failure: why it was given up; '' where it was done.
     """
 
@@ -150,10 +159,12 @@ def maintain(
             with maintainer(connection, where):
                 # Somebody may make by hand what is planned: then once more, with what there is by now.
                 for last in (False, True):
-                    ((_, _, actions),) = read_and_plan(connection, [(target, where)], at)
+                    ((_, table, actions),) = read_and_plan(connection, [(target, where)], at)
+                    together = TOGETHER if table is None or table.locks_others else TOGETHER_UNNOTICED
                     report.findings = [action for action in actions if not action.statements]
                     changes = [action for action in actions if action.statements]
-                    if _carry_out(connection, changes, patience, report, give_up=last):
+                    # The last time one by one: a failure is then that of its action.
+                    if _carry_out(connection, changes, patience, report, 0 if last else together, give_up=last):
                         break
         except Busy as busy:
             report.busy = busy.message
@@ -179,16 +190,23 @@ def maintainer(connection: Connection, where: tuple[str, str]) -> Generator[None
 
 
 def _carry_out(
-    connection: Connection, actions: Sequence[Action], patience: Patience, report: Report, *, give_up: bool
+    connection: Connection,
+    actions: Sequence[Action],
+    patience: Patience,
+    report: Report,
+    together: float,
+    *,
+    give_up: bool,
 ) -> bool:
     """Do actions in order. False: somebody else made one of them meanwhile, so the rest should be planned anew.
 
     Raises:
         psycopg.Error: the session is lost. Whatever else the server says is about one action, and the next ones go on.
     """
-    for action in actions:
+    left = list(actions)
+    while left:
         began = time.monotonic()
-        work = Work(connection, action, patience)
+        work = Work(connection, left, patience, together)
         attempt, failure = 0, ""
         while attempt < patience.attempts:
             attempt, failure = attempt + 1, ""
@@ -210,24 +228,35 @@ def _carry_out(
                 if connection.closed or connection.broken:
                     raise
                 failure = str(error.diag.message_primary or error)
-                break
-        report.done.append(Done(action, attempt, time.monotonic() - began, failure))
-        outcome = f"not done: {failure}" if failure else "done"
-        _log.info("%s.%s: %s %s %s", action.system, action.table, action.kind, action.partition, outcome)
+                if not work.together:
+                    break
+                work.together = 0  # one by one: then it is told which of them it is about
+        took = (time.monotonic() - began) / work.count
+        for action in left[: work.count]:
+            report.done.append(Done(action, attempt, took, failure))
+            outcome = f"not done: {failure}" if failure else "done"
+            _log.info("%s.%s: %s %s %s", action.system, action.table, action.kind, action.partition, outcome)
+        del left[: work.count]
     return True
 
 
 class Work:
-    """One action under way: in one transaction, or statement by statement where each is one of its own.
+    """The first of some actions under way: in one transaction, or statement by statement where each is one of its own;
+    with a creation, some of the creations that follow it.
 
     Attributes:
-        left: statements that are not done.
+        left: statements of the first that are not done.
+        together: about how many seconds creations share a transaction.
+        count: actions that were done.
         waited_long: the statement that failed had the longer of the two patiences.
     """
 
-    def __init__(self, connection: Connection, action: Action, patience: Patience) -> None:
-        self.connection, self.action, self.patience = connection, action, patience
-        self.left = list(action.statements)
+    def __init__(
+        self, connection: Connection, actions: Sequence[Action], patience: Patience, together: float = 0
+    ) -> None:
+        self.connection, self.actions, self.patience, self.together = connection, actions, patience, together
+        self.left = list(actions[0].statements)
+        self.count = 1
         self.waited_long = False
 
     def go_on(self) -> None:
@@ -237,13 +266,19 @@ class Work:
         Raises:
             psycopg.Error: as the server says.
         """
-        if not self.action.alone:
+        if not self.actions[0].alone:
             with self.connection.transaction():
                 self.connection.execute(
                     "SELECT set_config('lock_timeout', %s, true)", (f"{self.patience.lock_timeout}ms",)
                 )
+                began = time.monotonic()
                 for statement in self.left:
                     self.connection.execute(statement.sql.encode())
+                more = self._with_it(time.monotonic() - began)
+                if more:  # in one message: on a busy server, each answer is waited for
+                    statements = [statement.sql for action in more for statement in action.statements]
+                    self.connection.execute(";\n".join(statements).encode())
+            self.count = 1 + len(more)
             return
         try:
             while self.left:
@@ -252,6 +287,12 @@ class Work:
         finally:
             if not self.connection.broken and not self.connection.closed:
                 self.connection.execute("RESET lock_timeout")
+
+    def _with_it(self, seconds: float) -> list[Action]:
+        """Creations that follow the first one, as many as should fit if each takes so long."""
+        fitting = int(self.together / seconds)
+        both = takewhile(lambda action: self.actions[0].kind == action.kind == "create", self.actions[1:fitting])
+        return list(both)
 
     def _alone(self, statement: Statement) -> None:
         self.waited_long = bool(statement.undo)

@@ -64,10 +64,12 @@ def _reported(action: Action) -> Action:
 def _differences(target: Target, facts: PartitionedTable) -> Iterable[Action]:
     listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
     granted = _granted_directly(facts)
+    identity = facts.surroundings.replica_identity
+    right = set[tuple[Surroundings, bool]]()  # thousands of partitions are mostly alike: judged once
     for part in facts.parts:
-        if part.foreign:
-            continue
         have = part.surroundings
+        if part.foreign or (have, part.leaf) in right:
+            continue
         due = replace(facts.surroundings, publications=listed if part.leaf else have.publications)
         if not granted:  # more than the parent's are too many all the same
             due = replace(due, grants=have.grants & due.grants, column_grants=have.column_grants & due.column_grants)
@@ -85,7 +87,8 @@ def _differences(target: Target, facts: PartitionedTable) -> Iterable[Action]:
             yield target.action(
                 "mend", part.name, f"differs from its parent in {_what_differs(have, due)}", statements=statements
             )
-    identity = facts.surroundings.replica_identity
+        elif not identity.startswith("index"):  # which is the partition's own
+            right.add((have, part.leaf))
     if identity.startswith("index") and indexes.identity(facts, identity) is None:
         yield target.action(
             "report",

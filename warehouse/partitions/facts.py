@@ -183,6 +183,7 @@ class PartitionedTable:
         indexes: of the table itself.
         lacks: partitions without a part of one of them, from the top down.
         referenced_by: foreign keys onto it.
+        references: whether it has foreign keys itself.
         maintained_by: another tool that says it maintains the table (``pg_partman``), or ''.
         analysed_at: when the parent's own statistics were last made, or None.
         namesakes: names of tables, views and indexes of its schema, that a new partition cannot have.
@@ -202,6 +203,7 @@ class PartitionedTable:
     indexes: tuple[Index, ...] = field(default=(), repr=False)
     lacks: tuple[Lack, ...] = field(default=(), repr=False)
     referenced_by: tuple[ForeignKey, ...] = ()
+    references: bool = True
     maintained_by: str = ""
     analysed_at: dt.datetime | None = None
     estimated_rows: int = -1
@@ -209,6 +211,11 @@ class PartitionedTable:
     namesakes: frozenset[str] = field(default=frozenset(), repr=False)
     server_version: int = 0
     role: str = ""
+
+    @property
+    def locks_others(self) -> bool:
+        """Whether attaching a partition locks more than the table: its default partition, or tables it references."""
+        return self.references or any(part.default for part in self.parts)
 
 
 @dataclass(frozen=True)

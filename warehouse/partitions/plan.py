@@ -184,13 +184,11 @@ def span_name(declared: RangePartition, facts: PartitionedTable, span: Span) -> 
 
 
 def _statistics(target: Target, facts: PartitionedTable, at: dt.datetime, changed: bool) -> Iterable[Action]:
-    """Autovacuum never analyses a partitioned parent."""
+    """Autovacuum never analyses a partitioned parent. A partition that was just made is empty, and changes nothing."""
     if not facts.parts and not changed:
         return
     if facts.analysed_at is None:
         reason = "the parent was never analysed, and autovacuum leaves parents out"
-    elif changed:
-        reason = "partitions came"
     elif at - facts.analysed_at > ANALYZE_AFTER:
         reason = f"last analysed on {facts.analysed_at:%Y-%m-%d}"
     else:

@@ -52,7 +52,9 @@ def read_partitioned(
     parents = {"tables": [head[0] for head in heads]}
     children = connection.execute(queries.PARTS, parents).fetchall()
     everything = {"tables": [head[0] for head in heads] + [child[1] for child in children]}
-    surroundings = {row[0]: _surroundings(row[1:]) for row in connection.execute(queries.SURROUNDINGS, everything)}
+    surroundings: dict[int, Surroundings] = {}
+    for oids, *row in connection.execute(queries.SURROUNDINGS, everything):
+        surroundings.update(dict.fromkeys(oids, _surroundings(row)))
     bytes_of = dict(connection.execute(queries.SIZES, everything).fetchall()) if sizes else {}
     indexes = _indexes(connection, [head[0] for head in heads])
     lacks, attached = _index_parts(connection, indexes)
@@ -77,7 +79,7 @@ def read_partitioned(
             detaching=detaching,
             foreign=foreign,
             estimated_rows=rows,
-            filled=_filled(connection, schema, name) if _is_open(bound) else None,
+            filled=_filled(connection, schema, name) if bound == "DEFAULT" or None in (reached or ()) else None,
             bytes=bytes_of.get(oid) or 0,
             indexes=tuple(attached.get(oid, ())),
         )
@@ -96,6 +98,7 @@ def read_partitioned(
             indexes=tuple(indexes.get(oid, ())),
             lacks=tuple(lacks.get(oid, ())),
             referenced_by=tuple(referenced.get(oid, ())),
+            references=references,
             maintained_by=elsewhere.get((schema, name), ""),
             analysed_at=analysed_at,
             estimated_rows=rows,
@@ -104,7 +107,7 @@ def read_partitioned(
             server_version=connection.info.server_version,
             role=connection.info.user,
         )
-        for oid, schema, name, strategy, columns, kind, rows, analysed_at in heads
+        for oid, schema, name, strategy, columns, kind, rows, analysed_at, references in heads
     }
 
 
@@ -156,13 +159,6 @@ def _index_parts(
         elif depth == 1 and valid:
             attached.setdefault(oid, []).append((of_root, own))
     return lacks, attached
-
-
-def _is_open(bound: str) -> bool:
-    if bound == "DEFAULT":
-        return True
-    reached = ends(bound)
-    return reached is not None and None in reached
 
 
 def _filled(connection: Connection, schema: str, name: str) -> bool:
