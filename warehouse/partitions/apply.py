@@ -1,7 +1,8 @@
 """Carry out partition maintenance: one maintainer per table, short locks, jittered retries.
 
 A table is read, planned and worked on under one advisory lock. Each action is a transaction of its own, so a run that
-ends anywhere leaves nothing half done, and the next one plans what is left.
+ends anywhere leaves nothing half done, and the next one plans what is left. Only building an index cannot be one: what
+it leaves is taken away at once, or by the next run.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Patience:
     Attributes:
         lock_timeout: milliseconds that one attempt waits. Whoever comes after a waiting ACCESS EXCLUSIVE waits with
             it, so this is also about the longest that maintenance holds up a writer.
-        build_timeout: milliseconds that building an index waits for transactions that are older than it. It holds up no
-            writer meanwhile, and a build that was given up is begun anew by the next run only.
+        build_timeout: milliseconds that building an index, or dropping the rest of one, waits for older transactions.
+            It holds up no writer meanwhile, and what was given up is begun anew by the next run only.
         attempts: before an action is given up; the next run tries again.
         pause: seconds between two attempts, on average; each is drawn from half to one and a half of it.
         sleep: what waits.
@@ -254,8 +255,8 @@ class Work:
                 self.connection.execute("RESET lock_timeout")
 
     def _alone(self, statement: Statement) -> None:
-        self.waited_long = bool(statement.undo)
-        timeout = self.patience.build_timeout if statement.undo else self.patience.lock_timeout
+        self.waited_long = statement.patient
+        timeout = self.patience.build_timeout if statement.patient else self.patience.lock_timeout
         self.connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{timeout}ms",))
         try:
             self.connection.execute(statement.sql.encode())
