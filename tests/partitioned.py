@@ -6,8 +6,11 @@ What does not belong here: what only one module needs.
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -212,3 +215,12 @@ def make_rides(place: Place, rows: int) -> None:
         " SELECT i % 100, '2024-01-10+00'::timestamptz + i * interval '25 min', i"
         f" FROM generate_series(1, {rows}) AS i"
     )
+
+
+def limit_files(process: int, size: int) -> None:
+    """No file that the process writes can grow beyond so many bytes. Only its own account may say so."""
+    owner = Path(f"/proc/{process}").stat()
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    subprocess.run(["prlimit", f"--pid={process}", f"--fsize={size}"], check=True, **account)

@@ -14,10 +14,9 @@ from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.apply import maintainer
-from warehouse.partitions.plan import Target
 from warehouse.partitions.split import Progress, abandon, split
 from warehouse.partitions.splitting import Splitting, outline, under_way
-from warehouse.partitions.targets import Place
+from warehouse.partitions.targets import Place, Target
 from warehouse.postgres.sessions import Connection, connect, translated
 
 _TABLE = typer.Argument(help="Which: `system.table`.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from typing import Any
 
+import psycopg
 import pytest
-from partitioned import Place, make_rides
+from partitioned import Place, limit_files, make_rides
 from psycopg import sql
 
 from resources.partitions import conversion_of, growth_of
@@ -123,3 +125,24 @@ def test_two_at_once_are_one(place: Place) -> None:
     with connect(place.dsn) as one, connect(place.dsn) as other, maintainer(one, ("public", "rides")):
         with pytest.raises(Busy, match="another maintenance run"), maintainer(other, ("public", "rides")):
             pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux limits the files of a process that runs already")
+def test_a_full_disk_stops_the_copying_and_no_writer(place: Place) -> None:
+    """The copy's file cannot grow (EFBIG; a disk that is full says ENOSPC, at the same place)."""
+    place("ALTER TABLE rides ALTER COLUMN note SET STORAGE PLAIN")
+    place(
+        "INSERT INTO rides (rider, at, note) SELECT 1, '2024-02-01+00', repeat('x', 3000) FROM generate_series(1, 9000)"
+    )
+    before = content(place)
+    with connect(place.dsn, see_all_rows=True) as connection:
+        (due,) = conversion_of(connection, Target("app", "rides", "source", MONTHLY), ("public", "rides"), AT)
+        limit_files(connection.info.backend_pid, 20 << 20)
+        with pytest.raises(psycopg.Error, match="File too large"):
+            split(connection, due, QUICK)
+    assert content(place) == before
+    place("UPDATE rides SET rider = 2 WHERE id % 50 = 0")
+    before = content(place)
+    convert(place)
+    assert content(place) == before
+    assert place.leftovers() == []

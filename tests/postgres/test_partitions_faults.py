@@ -5,15 +5,12 @@ What does not belong here: a server that is killed with it (``tests/faults/test_
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -30,6 +27,7 @@ from partitioned import (
     Place,
     filled,
     kinds,
+    limit_files,
     ready,
     target,
     validity,
@@ -218,15 +216,6 @@ def test_what_the_server_refuses_is_one_action_s_failure(place: Place) -> None:
     place("ALTER ROLE {} RESET temp_file_limit", place.maintainer)
     assert not place.maintain().failed
     assert set(validity(place).values()) == {True}
-
-
-def limit_files(process: int, size: int) -> None:
-    """No file that the process writes can grow beyond so many bytes. Only its own account may say so."""
-    owner = Path(f"/proc/{process}").stat()
-    account: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-    subprocess.run(["prlimit", f"--pid={process}", f"--fsize={size}"], check=True, **account)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux limits the files of a process that runs already")

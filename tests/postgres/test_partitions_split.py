@@ -21,11 +21,11 @@ from warehouse.partitions import split as splits
 from warehouse.partitions.apply import Patience
 from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.pieces import halves
-from warehouse.partitions.plan import Target
 from warehouse.partitions.reading import read_partitioned
 from warehouse.partitions.reshape import growth
 from warehouse.partitions.split import Progress, abandon, split
 from warehouse.partitions.splitting import Splitting, under_way
+from warehouse.partitions.targets import Target
 from warehouse.postgres.sessions import Dsn, connect
 
 QUICK = Patience(lock_timeout=100, attempts=50, pause=0.01)

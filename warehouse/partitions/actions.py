@@ -24,12 +24,13 @@ class Statement:
     Attributes:
         sql: its text.
         lock: the strongest lock that it takes on anything that is in use, and on what; '' for none.
-        undo: what takes away what it leaves behind when it fails, of one that cannot run in a transaction. Such a
-            statement holds up no writer while it waits, and so may wait longer than others.
+        patient: it holds up no writer while it waits for a lock, and so may wait longer than others.
+        undo: what takes away what it leaves behind when it fails, of one that cannot run in a transaction.
     """
 
     sql: str
     lock: str = ""
+    patient: bool = False
     undo: str = ""
 
 

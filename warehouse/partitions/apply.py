@@ -2,7 +2,7 @@
 
 A table is read, planned and worked on under one advisory lock. Each action is a transaction of its own, save that
 creations share one while it is short: a run that ends anywhere leaves nothing half done, and the next one plans what is
-left.
+left. Only building an index cannot be one: what it leaves is taken away at once, or by the next run.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Patience:
     Attributes:
         lock_timeout: milliseconds that one attempt waits. Whoever comes after a waiting ACCESS EXCLUSIVE waits with
             it, so this is also about the longest that maintenance holds up a writer.
-        build_timeout: milliseconds that building an index waits for transactions that are older than it. It holds up no
-            writer meanwhile, and a build that was given up is begun anew by the next run only.
+        build_timeout: milliseconds that building an index, or dropping the rest of one, waits for older transactions.
+            It holds up no writer meanwhile, and what was given up is begun anew by the next run only.
         attempts: before an action is given up; the next run tries again.
         pause: seconds between two attempts, on average; each is drawn from half to one and a half of it.
         sleep: what waits.
@@ -228,9 +228,9 @@ def _carry_out(
                 if connection.closed or connection.broken:
                     raise
                 failure = str(error.diag.message_primary or error)
-                if not work.together:
+                if not work.shared:
                     break
-                work.together = 0  # one by one: then it is told which of them it is about
+                attempt, work.together = attempt - 1, 0  # one by one: then it is told which of them it is about
         took = (time.monotonic() - began) / work.count
         for action in left[: work.count]:
             report.done.append(Done(action, attempt, took, failure))
@@ -248,6 +248,7 @@ class Work:
         left: statements of the first that are not done.
         together: about how many seconds creations share a transaction.
         count: actions that were done.
+        shared: what failed may have been a creation that follows the first.
         waited_long: the statement that failed had the longer of the two patiences.
     """
 
@@ -257,6 +258,7 @@ class Work:
         self.connection, self.actions, self.patience, self.together = connection, actions, patience, together
         self.left = list(actions[0].statements)
         self.count = 1
+        self.shared = False
         self.waited_long = False
 
     def go_on(self) -> None:
@@ -266,6 +268,7 @@ class Work:
         Raises:
             psycopg.Error: as the server says.
         """
+        self.shared = False
         if not self.actions[0].alone:
             with self.connection.transaction():
                 self.connection.execute(
@@ -275,6 +278,7 @@ class Work:
                 for statement in self.left:
                     self.connection.execute(statement.sql.encode())
                 more = self._with_it(time.monotonic() - began)
+                self.shared = bool(more)
                 if more:  # in one message: on a busy server, each answer is waited for
                     statements = [statement.sql for action in more for statement in action.statements]
                     self.connection.execute(";\n".join(statements).encode())
@@ -295,8 +299,8 @@ class Work:
         return list(both)
 
     def _alone(self, statement: Statement) -> None:
-        self.waited_long = bool(statement.undo)
-        timeout = self.patience.build_timeout if statement.undo else self.patience.lock_timeout
+        self.waited_long = statement.patient
+        timeout = self.patience.build_timeout if statement.patient else self.patience.lock_timeout
         self.connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{timeout}ms",))
         try:
             self.connection.execute(statement.sql.encode())

@@ -192,20 +192,21 @@ def create_index(index: Index, schema: str, table: str, name: str, *, concurrent
     )
     if not concurrently:
         return Statement(text(composed), f"{SHARE} on {table}")
-    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", undo=drop_index(schema, table, name).sql)
+    undo = drop_index(schema, table, name).sql
+    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", patient=True, undo=undo)
 
 
 def drop_index(schema: str, table: str, name: str) -> Statement:
     """Take an index of a table away while the table is written to."""
     composed = sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(named(schema, name))
-    return Statement(text(composed), f"{SHARE_UPDATE} on {table}")
+    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", patient=True)
 
 
 def rebuild_index(schema: str, table: str, name: str) -> Statement:
     """Make an index valid, which it is not, while the table is written to."""
     composed = sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(named(schema, name))
     undo = drop_index(schema, table, rebuilt(name)).sql
-    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", undo=undo)
+    return Statement(text(composed), f"{SHARE_UPDATE} on {table}", patient=True, undo=undo)
 
 
 def rebuilt(name: str) -> str:

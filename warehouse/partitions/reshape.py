@@ -13,8 +13,9 @@ from warehouse.errors import DrivetrainError
 from warehouse.partitions import ddl
 from warehouse.partitions.facts import Extent, Part, PartitionedTable
 from warehouse.partitions.pieces import Piece, RangePiece, halves
-from warehouse.partitions.plan import MOST_AT_ONCE, Target, cut_into_periods, midnight, span_name
+from warehouse.partitions.plan import MOST_AT_ONCE, cut_into_periods, midnight, span_name
 from warehouse.partitions.splitting import Splitting
+from warehouse.partitions.targets import Target
 from warehouse.postgres.bounds import Span, uncovered
 
 
