@@ -13,7 +13,7 @@ from pipelines.cli.output import console, counted, show_json
 from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
-from warehouse.partitions.apply import maintainer
+from warehouse.partitions.apply import maintain, maintainer
 from warehouse.partitions.split import Progress, abandon, split
 from warehouse.partitions.splitting import Splitting, outline, under_way
 from warehouse.partitions.targets import Place, Target
@@ -113,6 +113,7 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
             done += [(each, split(connection, each, tell=progress.update)) for each in due]
             # What came of times without a partition while a table was converted has a default partition of its own.
             due = look(connection, target, place) if any(each.successor for each in due) else []
+        upkeep = maintain(connection, target, place, dt.datetime.now(dt.UTC)) if done else None
     if json:
         show_json({"splits": [{"partition": e.partition, **dataclasses.asdict(result)} for e, result in done]})
     else:
@@ -123,4 +124,6 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
                 f"at most, the table {result.swap_seconds * 1000:.0f} ms",
                 soft_wrap=True,
             )
+        for undone in [each for each in (upkeep.done if upkeep else []) if each.failure]:
+            console.print(f"  not done: {undone.action.partition}: {undone.failure}", markup=False, soft_wrap=True)
     return len(done)

@@ -62,6 +62,27 @@ def test_an_endless_partition_becomes_months_from_where_it_began(ranged: Place) 
     assert ranged.rows("SELECT count(*) FROM facts") == [(2,)]
 
 
+def test_a_partition_without_a_beginning_becomes_the_months_of_its_rows(ranged: Place) -> None:
+    ranged("CREATE TABLE old PARTITION OF facts FOR VALUES FROM (MINVALUE) TO ('2023-12-15+00')")
+    ranged.own("old")
+    assert [action.remedy for action in ranged.plan() if action.partition == "old"] == ["Drop it, it is empty."]
+    ranged("INSERT INTO facts VALUES (1, '2023-10-31 23:59+00'), (2, '2023-12-14+00')")
+    assert "convert app.facts" in next(action.remedy for action in ranged.plan() if action.partition == "old")
+    assert dissolve(ranged) == [
+        *("facts_y2023m10", "facts_y2023m11", "facts_y2023m12_from_20231201t000000", "facts_y2024m01"),
+    ]
+    assert ranged.rows("SELECT count(*) FROM facts") == [(2,)]
+
+
+def test_a_partition_of_another_schema_is_left(ranged: Place) -> None:
+    ranged("CREATE SCHEMA elsewhere")
+    ranged("CREATE TABLE elsewhere.rest PARTITION OF facts DEFAULT")
+    ranged("GRANT ALL ON SCHEMA elsewhere TO {}", ranged.owner)
+    ranged("ALTER TABLE elsewhere.rest OWNER TO {}", ranged.owner)
+    with pytest.raises(DrivetrainError, match="rest lies in the schema elsewhere, its parent in public"):
+        dissolve(ranged)
+
+
 def test_rows_without_a_time_keep_a_default_partition(ranged: Place) -> None:
     ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
     ranged.own("rest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import threading
 import uuid
@@ -18,7 +19,7 @@ from warehouse.catalog.partition import HashPartition
 from warehouse.errors import Busy, DrivetrainError
 from warehouse.partitions import mirror, swap
 from warehouse.partitions import split as splits
-from warehouse.partitions.apply import Patience
+from warehouse.partitions.apply import Patience, read_and_plan
 from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.pieces import halves
 from warehouse.partitions.reading import read_partitioned
@@ -30,6 +31,7 @@ from warehouse.postgres.sessions import Dsn, connect
 
 QUICK = Patience(lock_timeout=100, attempts=50, pause=0.01)
 ROWS = 4000
+NOW = dt.datetime(2024, 3, 10, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -283,6 +285,10 @@ def test_a_split_can_be_abandoned_until_the_swap(place: Place, monkeypatch: pyte
             run(place, doubling(0))
     with connect(place.dsn, see_all_rows=True) as connection:
         assert under_way(connection, "public", "ledger") == [doubling(0)]
+        ((_, _, actions),) = read_and_plan(connection, [(HASHED, ("public", "ledger"))], NOW)
+        assert [action.reason for action in actions if action.partition == "ledger_p0"] == [
+            "its split was begun, and has not ended"
+        ]
         assert abandon(connection, doubling(0))
         assert not abandon(connection, doubling(0))
     assert (content(place), place.leftovers()) == (before, [])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from warehouse.catalog.naming import split_mark
 from warehouse.catalog.partition import HashPartition, ListPartition, RangePartition
 from warehouse.partitions.actions import Action
 from warehouse.partitions.facts import PartitionedTable
@@ -25,7 +26,8 @@ def refused(target: Target, facts: PartitionedTable | None) -> Action | None:
         return target.action(
             "refuse",
             "",
-            f"declared as partitioned by {strategy} ({column}), and it is a plain table",
+            f"declared as partitioned by {strategy} ({column}), and it is a plain table"
+            + (", whose conversion was begun and has not ended" if begun(facts, facts.name) else ""),
             remedy=f"Make it one while it is written to: `drivetrain partitions convert {target.system}."
             f"{target.table}`; or remove partition: from its policy.",
         )
@@ -86,8 +88,22 @@ def incomplete_hash(target: Target, facts: PartitionedTable) -> Iterable[Action]
         )
 
 
+def begun(facts: PartitionedTable, partition: str) -> bool:
+    """Whether a split of a partition, or the conversion of the table itself, was begun and has not ended."""
+    return f"{split_mark(facts.schema, facts.name, partition)}_state" in facts.namesakes
+
+
 def leftovers(target: Target, facts: PartitionedTable) -> Iterable[Action]:
-    """What a database brought along."""
+    """What a database brought along, and what was begun and not ended."""
+    for name in (facts.name, *(part.name for part in facts.parts)):
+        if begun(facts, name):
+            verb = "rehash" if facts.strategy == "hash" and name != facts.name else "convert"
+            yield target.action(
+                "report",
+                name,
+                "its split was begun, and has not ended",
+                remedy=f"Go on: `drivetrain partitions {verb} {target.system}.{target.table}`; or undo it: --abandon.",
+            )
     for part in facts.parts:
         if part.default and part.filled:
             yield target.action(
@@ -116,7 +132,9 @@ def leftovers(target: Target, facts: PartitionedTable) -> Iterable[Action]:
                 "report",
                 part.name,
                 "has no beginning: it takes rows of any age, and moves to a tier as a whole",
-                remedy=f"`drivetrain partitions convert {target.system}.{target.table}` splits it.",
+                remedy=f"`drivetrain partitions convert {target.system}.{target.table}` splits it."
+                if part.filled
+                else "Drop it, it is empty.",
             )
     for key in facts.referenced_by:
         yield target.action(

@@ -11,7 +11,7 @@ from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.catalog.periods import period_start, shifted
 from warehouse.errors import DrivetrainError
 from warehouse.partitions import ddl
-from warehouse.partitions.facts import Extent, Part, PartitionedTable
+from warehouse.partitions.facts import Bound, Extent, Part, PartitionedTable
 from warehouse.partitions.pieces import Piece, RangePiece, halves
 from warehouse.partitions.plan import MOST_AT_ONCE, cut_into_periods, midnight, span_name
 from warehouse.partitions.splitting import Splitting
@@ -42,8 +42,7 @@ def growth(target: Target, facts: PartitionedTable, goal: int) -> list[Splitting
                 f"{where}: {part.name} {part.bound_text.removeprefix('FOR VALUES ')} does not divide into {goal} parts",
                 hint="A modulus grows to one of its multiples: 4 to 8, 16, 32.",
             )
-        if not part.leaf:
-            raise DrivetrainError(f"{where}: {part.name} is partitioned itself", hint="Split its own partitions.")
+        _refuse_odd(where, facts, part)
     due = [part for part in facts.parts if part.slot and part.slot[0] < goal]
     splits = [
         Splitting(
@@ -77,20 +76,8 @@ def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.date
             f"{where}: {extent.odd} row(s) of {part.name} have no time, or an infinite one: no period takes them",
             hint="Give them a time, or delete them.",
         )
-    if not part.leaf:
-        raise DrivetrainError(f"{where}: {part.name} is partitioned itself", hint="Detach it, or keep it as it is.")
-    every = declared.every
-    current = period_start(every, at.astimezone(dt.UTC).date())
-    start = part.bound.start if part.bound is not None and part.bound.start is not None else midnight(current)
-    edges = [start, midnight(shifted(every, current, declared.premake + 1))]
-    for moment in (start, extent.first, extent.last):
-        if moment is not None:
-            period = period_start(every, moment.date())
-            edges += [
-                max(midnight(period), start) if part.bound else midnight(period),
-                midnight(shifted(every, period, 1)),
-            ]
-    whole = Span(min(edges), max(edges))
+    _refuse_odd(where, facts, part)
+    whole = _whole(declared, part, at, extent)
     others = [other.bound for other in facts.parts if other is not part and other.bound is not None]
     spans = cut_into_periods(declared, uncovered([(bound.start, bound.end) for bound in others], whole))
     if len(spans) > MOST_AT_ONCE:
@@ -107,9 +94,31 @@ def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.date
     return split
 
 
+def _whole(declared: RangePartition, part: Part, at: dt.datetime, extent: Extent) -> Span:
+    """From the period of its first row, or where it begins, to that of its last, or where it ends; with the periods
+    ahead, if it has no end.
+    """
+    bound, every = part.bound or Bound(None, None), declared.every
+    periods = [period_start(every, moment.date()) for moment in (extent.first, extent.last) if moment is not None]
+    if bound.end is None:
+        periods += [
+            (current := period_start(every, at.astimezone(dt.UTC).date())),
+            shifted(every, current, declared.premake),
+        ]
+    start = bound.start or midnight(min(periods))
+    return Span(start, bound.end or max(start, midnight(shifted(every, max(periods), 1))))
+
+
 def to_dissolve(facts: PartitionedTable) -> list[Part]:
-    """The default and open-ended partitions of a table; those without a beginning are left, they hold nothing up."""
-    return [part for part in facts.parts if part.default or (part.bound is not None and part.bound.end is None)]
+    """The default and open-ended partitions of a table. One without a beginning and without rows is left: dropping it
+    is all that there is to do.
+    """
+    return [
+        part
+        for part in facts.parts
+        if part.default
+        or (part.bound is not None and (part.bound.end is None or (part.bound.start is None and part.filled)))
+    ]
 
 
 def _refuse_if_held(where: str, facts: PartitionedTable) -> None:
@@ -121,6 +130,18 @@ def _refuse_if_held(where: str, facts: PartitionedTable) -> None:
         )
     if facts.maintained_by:
         raise DrivetrainError(f"{where}: {facts.maintained_by} maintains it", hint="Take it out of its configuration.")
+
+
+def _refuse_odd(where: str, facts: PartitionedTable, part: Part) -> None:
+    if not part.leaf:
+        raise DrivetrainError(f"{where}: {part.name} is partitioned itself", hint="Split its own partitions.")
+    if part.foreign:
+        raise DrivetrainError(f"{where}: {part.name} is a foreign table", hint="Detach it, or keep it as it is.")
+    if part.schema != facts.schema:
+        raise DrivetrainError(
+            f"{where}: {part.name} lies in the schema {part.schema}, its parent in {facts.schema}",
+            hint="Move it first: ALTER TABLE ... SET SCHEMA.",
+        )
 
 
 def _refuse_taken(where: str, facts: PartitionedTable, split: Splitting) -> None:
