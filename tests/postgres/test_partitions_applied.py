@@ -372,3 +372,27 @@ def test_parts_of_a_hash_are_held_against_their_parent_and_counted(place: Place)
     assert [finding.reason for finding in report.findings] == [
         "its 3 partitions take 75% of the rows; the others are refused"
     ]
+
+
+def test_partitions_of_partitions_are_what_the_table_is(place: Place) -> None:
+    place.table()
+    place("ALTER TABLE facts ENABLE ROW LEVEL SECURITY")
+    place("CREATE POLICY even ON facts USING (id % 2 = 0)")
+    bounds = "FOR VALUES FROM ('2024-02-01+00') TO ('2024-03-01+00') PARTITION BY HASH (id)"
+    place(f"CREATE TABLE facts_y2024m02 PARTITION OF facts {bounds}")
+    place("CREATE TABLE deep PARTITION OF facts_y2024m02 FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    place("GRANT SELECT ON deep TO {}", place.app)
+    place.own("facts_y2024m02", "deep")
+    place("INSERT INTO facts SELECT i, '2024-02-02+00', 'deep' FROM generate_series(1, 1000) AS i")
+    place("ANALYZE deep")
+    mended = {done.action.partition for done in place.maintain().done if done.action.kind == "mend"}
+    assert mended == {"facts_y2024m01", "facts_y2024m02", "deep"}
+    secured = "SELECT relrowsecurity, has_table_privilege('{}', oid, 'SELECT') FROM pg_class WHERE relname = 'deep'"
+    assert place.rows(secured.format(place.app)) == [(True, False)]
+    assert place.maintain().done == []
+    with connect(place.dsn, see_all_rows=True) as connection:
+        facts = read_partitioned(connection, [("public", "facts")], sizes=True)["public", "facts"]
+    (part,) = (part for part in facts.parts if not part.leaf)
+    assert part.estimated_rows == 1000
+    assert part.bytes > 50_000
+    assert facts.bytes == sum(part.bytes for part in facts.parts)

@@ -62,6 +62,20 @@ def _reported(action: Action) -> Action:
 
 
 def _differences(target: Target, facts: PartitionedTable) -> Iterable[Action]:
+    yield from _unlike(target, facts)
+    identity = facts.surroundings.replica_identity
+    if identity.startswith("index") and indexes.identity(facts, identity) is None:
+        yield target.action(
+            "report",
+            "",
+            f"its replica identity is {identity}, and there is no such index: updates and deletes cannot be replicated",
+            remedy="ALTER TABLE ... REPLICA IDENTITY of the table; its partitions follow.",
+        )
+    yield from indexes.lacking(target, facts)
+
+
+def _unlike(target: Target, facts: PartitionedTable) -> Iterable[Action]:
+    """Partitions of the table, and theirs, that are not what the table is."""
     listed = frozenset[str]().union(*(part.surroundings.publications for part in facts.parts))
     granted = _granted_directly(facts)
     identity = facts.surroundings.replica_identity
@@ -89,14 +103,8 @@ def _differences(target: Target, facts: PartitionedTable) -> Iterable[Action]:
             )
         elif not identity.startswith("index"):  # which is the partition's own
             right.add((have, part.leaf))
-    if identity.startswith("index") and indexes.identity(facts, identity) is None:
-        yield target.action(
-            "report",
-            "",
-            f"its replica identity is {identity}, and there is no such index: updates and deletes cannot be replicated",
-            remedy="ALTER TABLE ... REPLICA IDENTITY of the table; its partitions follow.",
-        )
-    yield from indexes.lacking(target, facts)
+    for sub in facts.subs:
+        yield from _unlike(target, replace(sub, surroundings=facts.surroundings))
 
 
 def _identified(facts: PartitionedTable, part: Part, due: Surroundings) -> list[Statement]:

@@ -135,7 +135,7 @@ class Part:
         detaching: a DETACH ... CONCURRENTLY of it was begun and not finished.
         foreign: a foreign table, which has neither indexes nor statistics of ours.
         filled: holds a row; asked of default and open-ended partitions only, None for others.
-        estimated_rows: as the last ANALYZE found; -1 when never.
+        estimated_rows: as the last ANALYZE found; -1 when never. Of a partitioned one, those of its partitions.
         bytes: of it with indexes and TOAST.
         indexes: (the parent's index, its own valid part of it), read where the parent's replica identity is an index.
     """
@@ -180,6 +180,7 @@ class PartitionedTable:
         zoned: the key column is a ``timestamptz``: its bounds carry a zone.
         dated: the key column is a ``date``.
         parts: direct partitions.
+        subs: those of them that are partitioned themselves, as tables of their own.
         indexes: of the table itself.
         lacks: partitions without a part of one of them, from the top down.
         referenced_by: foreign keys onto it.
@@ -200,6 +201,7 @@ class PartitionedTable:
     zoned: bool = True
     dated: bool = False
     parts: tuple[Part, ...] = field(default=(), repr=False)
+    subs: tuple[PartitionedTable, ...] = field(default=(), repr=False)
     indexes: tuple[Index, ...] = field(default=(), repr=False)
     lacks: tuple[Lack, ...] = field(default=(), repr=False)
     referenced_by: tuple[ForeignKey, ...] = ()

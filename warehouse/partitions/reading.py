@@ -64,6 +64,8 @@ def read_partitioned(
     elsewhere = _maintained_elsewhere(connection)
     schemas = {"schemas": sorted({head[1] for head in heads})}
     namesakes = {row[0]: frozenset(row[1]) for row in connection.execute(queries.NAMESAKES, schemas)}
+    below = [(schema, name) for _, _, schema, name, _, leaf, *_ in children if not leaf]
+    subs = read_partitioned(connection, below) if below else {}
     parts: dict[int, list[Part]] = {}
     for parent, oid, schema, name, bound, leaf, detaching, foreign, rows in children:
         reached = ends(bound)
@@ -95,6 +97,7 @@ def read_partitioned(
             zoned=kind == ZONED,
             dated=kind == DATED,
             parts=tuple(parts.get(oid, ())),
+            subs=tuple(subs[part.schema, part.name] for part in parts.get(oid, ()) if not part.leaf),
             indexes=tuple(indexes.get(oid, ())),
             lacks=tuple(lacks.get(oid, ())),
             referenced_by=tuple(referenced.get(oid, ())),
@@ -102,7 +105,7 @@ def read_partitioned(
             maintained_by=elsewhere.get((schema, name), ""),
             analysed_at=analysed_at,
             estimated_rows=rows,
-            bytes=(bytes_of.get(oid) or 0) + sum(part.bytes for part in parts.get(oid, ())),
+            bytes=bytes_of.get(oid) or 0,
             namesakes=namesakes[schema],
             server_version=connection.info.server_version,
             role=connection.info.user,

@@ -25,7 +25,11 @@ SELECT c.oid, n.nspname::text, c.relname::text, coalesce(p.partstrat::text, ''),
 #: Direct partitions of tables (oids). A bound names no column, so no table is looked up (and locked) to print it.
 PARTS = """
 SELECT i.inhparent, c.oid, n.nspname::text, c.relname::text, coalesce(pg_get_expr(c.relpartbound, 0), ''),
-       c.relkind <> 'p', i.inhdetachpending, c.relkind = 'f', c.reltuples::bigint
+       c.relkind <> 'p', i.inhdetachpending, c.relkind = 'f',
+       CASE c.relkind WHEN 'p' THEN (
+           SELECT coalesce(sum(greatest(l.reltuples, 0)), 0)::bigint
+             FROM pg_partition_tree(c.oid) AS t JOIN pg_class AS l ON l.oid = t.relid WHERE t.isleaf)
+       ELSE c.reltuples::bigint END
   FROM pg_inherits AS i
   JOIN pg_class AS c ON c.oid = i.inhrelid
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -33,8 +37,14 @@ SELECT i.inhparent, c.oid, n.nspname::text, c.relname::text, coalesce(pg_get_exp
  ORDER BY i.inhparent, c.relname
 """
 
-#: Bytes of relations with their indexes and TOAST; of a partitioned one, 0.
-SIZES = "SELECT oid, pg_total_relation_size(oid) FROM unnest(%(tables)s::oid[]) AS asked (oid)"
+#: Bytes of relations with their indexes and TOAST; of a partitioned one, those of its partitions.
+SIZES = """
+SELECT c.oid, CASE c.relkind WHEN 'p' THEN (
+           SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0)::bigint
+             FROM pg_partition_tree(c.oid) AS t WHERE t.isleaf)
+       ELSE pg_total_relation_size(c.oid) END
+  FROM unnest(%(tables)s::oid[]) AS asked (oid) JOIN pg_class AS c ON c.oid = asked.oid
+"""
 
 #: What relations (oids) have beside their rows; those that have the same together, for most partitions are alike.
 SURROUNDINGS = """
