@@ -67,5 +67,5 @@ def main() -> None:
         # Typer ends with 130 where a command raised KeyboardInterrupt, as one does whose run Dagster saw interrupted.
         if isinstance(end, SystemExit) and end.code != 130 and (not interrupted or end.code in (None, 0)):
             raise
-        errors.print("Interrupted. Nothing is half done: run the same command again.")
+        errors.print("Interrupted. Nothing is lost: run the same command again.")
         sys.exit(130)

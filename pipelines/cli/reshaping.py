@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.output import console, show_json
 from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.apply import maintain, maintainer
+from warehouse.partitions.pieces import HashPiece
 from warehouse.partitions.split import Progress, abandon, split
-from warehouse.partitions.splitting import Splitting, outline, under_way
+from warehouse.partitions.splitting import Splitting, in_place, outline, under_way
 from warehouse.partitions.targets import Place, Target
 from warehouse.postgres.sessions import Connection, connect, translated
 
@@ -29,7 +30,7 @@ Look = Callable[[Connection, Target, Place], list[Splitting]]
 
 def rehash(
     table: Annotated[str, _TABLE],
-    to: Annotated[int, typer.Option("--to", help="Number of partitions: a multiple of the present one.")],
+    to: Annotated[int | None, typer.Option("--to", help="Number of partitions: a multiple of the present one.")] = None,
     plan: Annotated[bool, _PLAN] = False,
     abandon_: Annotated[bool, _ABANDON] = False,
     json: Annotated[bool, _JSON] = False,
@@ -38,9 +39,10 @@ def rehash(
 
     Interrupted, it goes on where it stopped. Example: `drivetrain partitions rehash logistics.wallet_ledger --to 8`
     """
-    if to < 2:
-        raise ConfigurationError(f"--to {to} is no number of partitions", hint="A multiple of the present one, e.g. 8.")
-    done = _reshape(table, lambda c, target, place: growth_of(c, target, place, to), plan, abandon_, json)
+    if not abandon_ and (to is None or to < 2):
+        said = "--to is missing" if to is None else f"--to {to} is no number of partitions"
+        raise ConfigurationError(said, hint="A multiple of the present number of partitions, e.g. --to 8.")
+    done = _reshape(table, lambda c, target, place: growth_of(c, target, place, to or 0), plan, abandon_, json)
     if done and not json:
         console.print(f"Now write `modulus: {to}` in the policy of {table}.")
 
@@ -61,8 +63,8 @@ def convert(
     """
     moment = at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
     done = _reshape(table, lambda c, target, place: conversion_of(c, target, place, moment), plan, abandon_, json)
-    if done and not json:
-        console.print("`drivetrain catalog check` says what its policy should say now: a plain table's key has grown.")
+    if any(each.successor for each in done) and not json:
+        console.print("Its primary key has the partition key in it now: `drivetrain catalog check` says what to write.")
 
 
 def _show(splitting: Splitting, begun: bool) -> None:
@@ -72,9 +74,34 @@ def _show(splitting: Splitting, begun: bool) -> None:
         console.print(f"  {number}. {step.what}", markup=False, highlight=False, soft_wrap=True)
         if step.lock:
             console.print(f"     -- {step.lock}", style="dim", soft_wrap=True)
+    if splitting.successor:
+        console.print(
+            f"  Its primary key will have {splitting.key_column} in it: ON CONFLICT on the old key finds no constraint "
+            "then. As much space as it takes must be free.",
+            soft_wrap=True,
+        )
+    elif not isinstance(splitting.pieces[0], HashPiece):
+        console.print(f"  {splitting.partition} will be gone: rows of other times are refused.", soft_wrap=True)
 
 
-def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
+def _undo(connection: Connection, begun: list[Splitting], plan: bool, json: bool) -> None:
+    """Undo what was begun, or only say what that is."""
+    kept = [each for each in begun if in_place(connection, each)]
+    undone = [each for each in begun if each not in kept and (plan or abandon(connection, each))]
+    if json:
+        listed = [each.partition for each in undone]
+        show_json({"would_undo" if plan else "undone": listed, "in_place": [each.partition for each in kept]})
+        return
+    names = ", ".join(each.partition for each in undone) or "nothing"
+    console.print(f"{'Would undo' if plan else 'Undone'}: {names}.")
+    if kept:
+        names = ", ".join(each.partition for each in kept)
+        console.print(f"In its new place already: {names}. Run it without --abandon to clear up.")
+    if undone and isinstance(undone[0].pieces[0], HashPiece):
+        console.print("What was split before stays so: a hash never shrinks. Rehash again to finish it.")
+
+
+def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list[Splitting]:
     settings = Settings.load()
     dsn, target, place = source_table(settings, table)
     with (
@@ -86,15 +113,8 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
     ):
         begun = under_way(connection, *place)
         if undo:
-            undone = [each.partition for each in begun if abandon(connection, each)]
-            kept = [each.partition for each in begun if each.partition not in undone]
-            if json:
-                show_json({"undone": undone, "in_place": kept})
-                return 0
-            console.print(f"Undone: {', '.join(undone) or 'nothing'}.")
-            if kept:
-                console.print(f"In its new place already: {', '.join(kept)}. Run it without --abandon to clear up.")
-            return 0
+            _undo(connection, begun, plan, json)
+            return []
         due = look(connection, target, place)
         if plan:
             if json:
@@ -106,24 +126,31 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> int:
             for each in [] if json else due:
                 _show(each, each in begun)
             if not due and not json:
-                console.print("Nothing is to be split.")
-            return 0
+                console.print("Nothing is to be done: it is what its policy says.")
+            return []
         done: list[tuple[Splitting, Progress]] = []
         while due:
-            done += [(each, split(connection, each, tell=progress.update)) for each in due]
+            for each in due:
+                try:
+                    done.append((each, split(connection, each, tell=progress.update)))
+                except KeyboardInterrupt:
+                    console.print(f"{each.partition} is under way: the same command goes on, --abandon undoes it.")
+                    raise
             # What came of times without a partition while a table was converted has a default partition of its own.
             due = look(connection, target, place) if any(each.successor for each in due) else []
         upkeep = maintain(connection, target, place, dt.datetime.now(dt.UTC)) if done else None
     if json:
         show_json({"splits": [{"partition": e.partition, **dataclasses.asdict(result)} for e, result in done]})
     else:
-        console.print(f"{counted(len(done), 'table')} split.")
+        if not done:
+            console.print("Nothing was to be done: it is what its policy says.")
         for each, result in done:
             console.print(
-                f"  {each.partition}: {result.rows:,} rows copied; locked: rows {result.longest_batch * 1000:.0f} ms "
+                f"{each.partition} is {'partitioned' if each.successor else 'split'}: {result.rows:,} rows copied in "
+                f"this run; locked: rows {result.longest_batch * 1000:.0f} ms "
                 f"at most, the table {result.swap_seconds * 1000:.0f} ms",
                 soft_wrap=True,
             )
         for undone in [each for each in (upkeep.done if upkeep else []) if each.failure]:
             console.print(f"  not done: {undone.action.partition}: {undone.failure}", markup=False, soft_wrap=True)
-    return len(done)
+    return [each for each, _ in done]

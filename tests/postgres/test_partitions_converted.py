@@ -322,6 +322,11 @@ def test_a_table_that_was_altered_meanwhile_is_not_swapped(place: Place, monkeyp
         patch.setattr(mirror, "equal", equal)
         with pytest.raises(DrivetrainError, match=r"public\.rides was altered since its conversion began"):
             convert(place)
+    place("ALTER TABLE rides ADD COLUMN extra int")
+    monkeypatch.setattr(mirror, "copy_batch", lambda *_: pytest.fail("it is told before anything is copied"))  # type: ignore[reportUnknownLambdaType]
+    with pytest.raises(DrivetrainError, match="was altered since"):
+        convert(place)
+    monkeypatch.undo()
     with connect(place.dsn, see_all_rows=True) as connection:
         (begun,) = under_way(connection, "public", "rides")
         assert abandon(connection, begun)

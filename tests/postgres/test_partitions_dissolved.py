@@ -83,9 +83,30 @@ def test_a_partition_of_another_schema_is_left(ranged: Place) -> None:
         dissolve(ranged)
 
 
-def test_rows_without_a_time_keep_a_default_partition(ranged: Place) -> None:
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "9999-12-31 23:59:59+00", "0044-03-15 12:00+00 BC"])
+def test_rows_without_a_time_keep_a_default_partition(ranged: Place, time: str) -> None:
     ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
     ranged.own("rest")
-    ranged("INSERT INTO facts VALUES (1, 'infinity'), (2, '2024-02-01+00')")
-    with pytest.raises(DrivetrainError, match=r"1 row\(s\) of rest have no time, or an infinite one"):
+    ranged(f"INSERT INTO facts VALUES (1, '{time}'), (2, '2024-02-01+00')")
+    with pytest.raises(DrivetrainError, match=r"1 row\(s\) of rest have no time, an infinite or a far one"):
         dissolve(ranged)
+
+
+def test_an_outlier_makes_no_hundreds_of_partitions(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2070-01-01+00')")
+    with pytest.raises(DrivetrainError, match="2070-01-01 00:00:00") as raised:
+        dissolve(ranged)
+    assert "is some row's time wrong?" in raised.value.hint
+
+
+def test_a_name_that_an_index_has_is_no_obstacle(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2024-02-11+00')")
+    ranged("CREATE TABLE other (id int CONSTRAINT facts_y2024m02_pkey PRIMARY KEY)")
+    assert "facts_y2024m02" in dissolve(ranged)
+    assert ranged.rows("SELECT count(*) FROM pg_index WHERE indrelid = 'facts_y2024m02'::regclass") == [(1,)]
+    ((state,),) = ranged.rows("SELECT count(*) FROM pg_class WHERE relname ~ 'drivetrain.*state'")
+    assert state == 0

@@ -247,7 +247,7 @@ def test_emptying_the_table_meanwhile_empties_the_pieces(place: Place, monkeypat
 
 STEPS = [
     *((mirror, name) for name in ("make_pieces", "set_up", "copy_batch", "equal", "bind")),
-    *((swap, name) for name in ("at_work", "set_aside", "clear")),
+    *((swap, name) for name in ("at_work", "set_aside", "settle", "clear")),
 ]
 
 

@@ -146,7 +146,7 @@ def _against_key(column: str, declared: RangePartition | HashPartition, original
 def _against_spans(spans: list[Span], extent: Extent) -> Iterator[str]:
     """Times of its rows."""
     if extent.odd:
-        yield f"{extent.odd} row(s) have an infinite time: no period takes them"
+        yield f"{extent.odd} row(s) have an infinite time, or an impossible one (year 9999): no period takes them"
     if len(spans) > MOST_AT_ONCE:
         yield (
             f"its rows are of {extent.first} to {extent.last}, {len(spans)} periods, more than {MOST_AT_ONCE}: is some "

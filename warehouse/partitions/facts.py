@@ -226,7 +226,7 @@ class Extent:
 
     Attributes:
         first, last: None if there is no row.
-        odd: rows whose time is NULL or infinite.
+        odd: rows whose time is NULL, infinite, or not of the years 2 to 9989.
     """
 
     first: dt.datetime | None

@@ -219,9 +219,13 @@ def read_extent(connection: Connection, schema: str, name: str, key_column: str)
     """The times of a relation's rows; one scan of it, or less where the column has an index."""
     row = connection.execute(
         sql.SQL(
-            "SELECT min({c}) FILTER (WHERE isfinite({c})), max({c}) FILTER (WHERE isfinite({c})),"
-            " count(*) FILTER (WHERE {c} IS NULL OR NOT isfinite({c})) FROM {t}"
-        ).format(c=sql.Identifier(key_column), t=sql.Identifier(schema, name))
+            "SELECT min({c}) FILTER (WHERE {usual}), max({c}) FILTER (WHERE {usual}),"
+            " count(*) FILTER (WHERE ({usual}) IS NOT TRUE) FROM {t}"
+        ).format(
+            c=sql.Identifier(key_column),
+            t=sql.Identifier(schema, name),
+            usual=sql.SQL("{c} >= '0002-01-01' AND {c} < '9990-01-01'").format(c=sql.Identifier(key_column)),
+        )
     ).fetchone()
     assert row is not None
     first, last, odd = row

@@ -13,10 +13,13 @@ from warehouse.errors import DrivetrainError
 from warehouse.partitions import ddl
 from warehouse.partitions.facts import Bound, Extent, Part, PartitionedTable
 from warehouse.partitions.pieces import Piece, RangePiece, halves
-from warehouse.partitions.plan import MOST_AT_ONCE, cut_into_periods, midnight, span_name
+from warehouse.partitions.plan import cut_into_periods, midnight, span_name
 from warehouse.partitions.splitting import Splitting
 from warehouse.partitions.targets import Target
 from warehouse.postgres.bounds import Span, uncovered
+
+#: Partitions that one may be split into: attaching each takes some milliseconds, with the table locked.
+MOST_PIECES = 150
 
 
 def growth(target: Target, facts: PartitionedTable, goal: int) -> list[Splitting]:
@@ -40,7 +43,7 @@ def growth(target: Target, facts: PartitionedTable, goal: int) -> list[Splitting
         if part.slot is None or goal % part.slot[0]:
             raise DrivetrainError(
                 f"{where}: {part.name} {part.bound_text.removeprefix('FOR VALUES ')} does not divide into {goal} parts",
-                hint="A modulus grows to one of its multiples: 4 to 8, 16, 32.",
+                hint=_multiples(facts),
             )
         _refuse_odd(where, facts, part)
     due = [part for part in facts.parts if part.slot and part.slot[0] < goal]
@@ -60,6 +63,13 @@ def growth(target: Target, facts: PartitionedTable, goal: int) -> list[Splitting
     return splits
 
 
+def _multiples(facts: PartitionedTable) -> str:
+    largest = max(part.slot[0] for part in facts.parts if part.slot)
+    mixed = len({part.slot[0] for part in facts.parts if part.slot}) > 1
+    begun = f"Its growth to {largest} was begun: finish it first. " if mixed else "A modulus never shrinks. "
+    return f"{begun}It can have {largest}, {largest * 2}, {largest * 4} ... partitions."
+
+
 def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.datetime, extent: Extent) -> Splitting:
     """The split of a default or open-ended partition into calendar periods: all that its rows need, and those ahead.
 
@@ -73,17 +83,18 @@ def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.date
     _refuse_if_held(where, facts)
     if extent.odd:
         raise DrivetrainError(
-            f"{where}: {extent.odd} row(s) of {part.name} have no time, or an infinite one: no period takes them",
+            f"{where}: {extent.odd} row(s) of {part.name} have no time, an infinite or a far one (9999)",
             hint="Give them a time, or delete them.",
         )
     _refuse_odd(where, facts, part)
     whole = _whole(declared, part, at, extent)
     others = [other.bound for other in facts.parts if other is not part and other.bound is not None]
     spans = cut_into_periods(declared, uncovered([(bound.start, bound.end) for bound in others], whole))
-    if len(spans) > MOST_AT_ONCE:
+    if len(spans) > MOST_PIECES:
         raise DrivetrainError(
             f"{where}: the rows of {part.name} are of {extent.first} to {extent.last}, {len(spans)} periods",
-            hint=f"More than {MOST_AT_ONCE} at once is a mistake in some row's time: mend it first.",
+            hint=f"More than {MOST_PIECES} at once would lock the table for long: is some row's time wrong? Mend it, "
+            "or move rows of far times out of the way first.",
         )
     pieces: list[Piece] = [
         RangePiece(span_name(declared, facts, span), ddl.moment(facts, span.start), ddl.moment(facts, span.end))

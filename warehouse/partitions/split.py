@@ -8,7 +8,8 @@ until the swap.
 1. begin (one transaction): pieces with indexes, foreign keys and surroundings of the partition; the mirror.
 2. copy: rows in order of the key, in batches that hold their rows' locks for some tens of milliseconds.
 3. prove: one snapshot in which the pieces are together what the partition is; differences are mended, judged anew.
-4. swap (one transaction, the parent locked for milliseconds): detach and drop the partition, attach the pieces.
+4. swap (one transaction, the parent locked for milliseconds): detach the partition, attach the pieces.
+5. settle: the pieces get their names, what was split is dropped.
 
 What does not belong here: which partition is to be split into what.
 """
@@ -29,7 +30,7 @@ from warehouse.partitions import mirror, successor, swap
 from warehouse.partitions.apply import Patience
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
-from warehouse.partitions.splitting import Splitting, is_there, under_way, write_down
+from warehouse.partitions.splitting import Splitting, in_place, is_there, under_way, write_down
 from warehouse.postgres.sessions import Connection
 
 #: Seconds that a batch of copied rows may take, about: as long as a writer of one of them waits.
@@ -81,7 +82,7 @@ def split(
     name = f"{splitting.schema}.{splitting.partition}"
     known = under_way(connection, splitting.schema, splitting.table)
     begun = next((each for each in known if each.partition == splitting.partition), None)
-    if begun is None or not is_there(connection, begun.replaced):
+    if begun is None or not in_place(connection, begun):
         splitting = begun or splitting
         columns = mirror.read_columns(connection, splitting.schema, splitting.partition, splitting.key_column)
         reasons = mirror.obstacles(connection, splitting, columns)
@@ -90,6 +91,8 @@ def split(
                 f"{name} cannot be copied while it is written to: {'; '.join(reasons)}",
                 hint="Mend this, and run it again." if begun is None else "Mend this and run it again, or abandon it.",
             )
+        if begun is not None:
+            _refuse_altered(connection, splitting, columns)
         tell(f"{name}: {'going on' if begun else 'making its successors'}")
         attempt = partial(patiently, connection, patience, progress)
         if splitting.successor is not None:
@@ -105,8 +108,25 @@ def split(
     tell(f"{name}: clearing up")
     if splitting.successor is not None:
         patiently(connection, patience, progress, partial(successor.settle, connection, splitting))
+    else:
+        for number, _ in enumerate(splitting.pieces):
+            patiently(connection, patience, progress, partial(swap.settle, connection, splitting, number))
     patiently(connection, patience, progress, partial(swap.clear, connection, splitting))
     return progress
+
+
+def _refuse_altered(connection: Connection, splitting: Splitting, columns: mirror.Columns) -> None:
+    """Before hours of copying, not after them."""
+    made = mirror.read_columns(connection, splitting.schema, f"{splitting.mark}_0", splitting.key_column)
+    if set(made.stored) != set(columns.stored):
+        altered = True
+    else:
+        altered = splitting.successor is not None and not successor.unaltered(connection, splitting)
+    if altered:
+        raise DrivetrainError(
+            f"{splitting.schema}.{splitting.partition} was altered since its split or conversion began",
+            hint="Abandon it (--abandon) and begin again: what is made beside it is like the table was then.",
+        )
 
 
 def _take_time(connection: Connection) -> None:
@@ -131,7 +151,7 @@ def _begin(connection: Connection, splitting: Splitting, columns: mirror.Columns
 
 def abandon(connection: Connection, splitting: Splitting, patience: Patience | None = None) -> bool:
     """Undo a split that was begun; what it splits is as it was. False: there was none, or it is in place already."""
-    if not is_there(connection, splitting.state) or is_there(connection, splitting.replaced):
+    if not is_there(connection, splitting.state) or in_place(connection, splitting):
         return False
     patiently(connection, patience or Patience(), Progress(), partial(swap.remove, connection, splitting))
     return True

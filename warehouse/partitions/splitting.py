@@ -96,14 +96,19 @@ def outline(splitting: Splitting) -> list[Step]:
     """What a split does, in order, with its locks. Each that waits for others waits briefly, and tries again."""
     name, table = splitting.partition, splitting.table
     made = splitting.successor.parts if splitting.successor else splitting.pieces
-    names = ", ".join(piece.name for piece in made)
+    first, last = made[0].name, made[-1].name
+    names = ", ".join(piece.name for piece in made) if len(made) < 5 else f"{first} to {last} ({len(made)})"
+    swap = "milliseconds" if splitting.successor else f"milliseconds for each of {len(made)}"
     return [
         Step(f"make {names}, empty, with all that {name} has", "SHARE ROW EXCLUSIVE on referenced tables, a moment"),
-        Step(f"mirror every change of {name} into them by a trigger", f"SHARE ROW EXCLUSIVE on {name}, a moment"),
+        Step(
+            f"mirror every change of {name} into them by a trigger; until it is done, columns must not be dropped",
+            f"SHARE ROW EXCLUSIVE on {name}, a moment",
+        ),
         Step(f"copy the rows of {name} in batches", "FOR NO KEY UPDATE on a batch's rows, some 50 ms"),
         Step("wait for transactions older than the copying; compare both in one snapshot"),
-        Step(f"put them in the place of {name}", f"ACCESS EXCLUSIVE on {table}, milliseconds"),
-        Step(f"drop what {name} was", "ACCESS EXCLUSIVE on referenced tables, a moment"),
+        Step(f"put them in the place of {name}", f"ACCESS EXCLUSIVE on {table}, {swap}"),
+        Step(f"name them, drop what {name} was", "ACCESS EXCLUSIVE on each, and on referenced tables, a moment"),
     ]
 
 
@@ -163,6 +168,11 @@ def original_of(connection: Connection, splitting: Splitting) -> str | None:
 def _content(connection: Connection, state: sql.Identifier) -> dict[str, Any] | None:
     row = connection.execute(sql.SQL("SELECT split FROM {}").format(state)).fetchone()
     return cast("dict[str, Any]", row[0]) if row else None
+
+
+def in_place(connection: Connection, splitting: Splitting) -> bool:
+    """Whether the swap is done, and only clearing up is left."""
+    return is_there(connection, splitting.replaced)
 
 
 def is_there(connection: Connection, relation: sql.Identifier) -> bool:

@@ -137,6 +137,11 @@ def read(connection: Connection, splitting: Splitting) -> Original:
     return read_original(connection, relation, splitting.key_column, list(splitting.triggers))
 
 
+def unaltered(connection: Connection, splitting: Splitting, original: Original | None = None) -> bool:
+    """Whether the plain table is what it was when its conversion began."""
+    return (original or read(connection, splitting)).fingerprint == original_of(connection, splitting)
+
+
 def _others(original: Original) -> list[Index]:
     return [index for index in original.indexes if not index.primary]
 
@@ -153,7 +158,7 @@ def take_place(connection: Connection, splitting: Splitting, columns: mirror.Col
     """
     run = connection.execute
     original = read(connection, splitting)
-    if original.fingerprint != original_of(connection, splitting):
+    if not unaltered(connection, splitting, original):
         raise DrivetrainError(
             f"{splitting.schema}.{splitting.table} was altered since its conversion began",
             hint="Abandon the conversion (--abandon) and begin again: its successor has what the table had then.",

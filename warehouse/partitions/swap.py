@@ -9,7 +9,7 @@ from psycopg import sql
 from warehouse.partitions import ddl
 from warehouse.partitions.mirror import Columns
 from warehouse.partitions.pieces import Successor
-from warehouse.partitions.splitting import Splitting
+from warehouse.partitions.splitting import Splitting, is_there
 from warehouse.postgres.sessions import Connection
 
 _REFERENCED = """
@@ -72,7 +72,8 @@ def _index_names(connection: Connection, splitting: Splitting, number: int) -> l
     found: list[sql.Composed] = []
     for (index,) in rows:
         due = (name + index.removeprefix(begun)).encode()
-        if len(due) <= ddl.NAME_BYTES:  # another name is as good where the piece's own is long
+        taken = is_there(connection, sql.Identifier(splitting.schema, due.decode()))
+        if len(due) <= ddl.NAME_BYTES and not taken:  # else the one that it has is as good
             found.append(
                 sql.SQL("ALTER INDEX {} RENAME TO {}").format(
                     sql.Identifier(splitting.schema, index), sql.Identifier(due.decode())
@@ -96,7 +97,9 @@ def set_aside(connection: Connection, splitting: Splitting) -> None:
 
 
 def attach(connection: Connection, splitting: Splitting, columns: Columns) -> None:
-    """The pieces in place of the partition, in the caller's transaction. The mirror is at work until then."""
+    """The pieces in place of the partition, in the caller's transaction, still under the names that they were made by:
+    whoever uses the table waits for as little as can be.
+    """
     run = connection.execute
     run(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(splitting.parent, splitting.whole))
     for statement in sequences_to(connection, splitting):
@@ -104,15 +107,27 @@ def attach(connection: Connection, splitting: Splitting, columns: Columns) -> No
     set_aside(connection, splitting)
     for number, piece in enumerate(splitting.pieces):
         assert not isinstance(piece, Successor)
-        name = sql.Identifier(piece.name)
-        for statement in _index_names(connection, splitting, number):
-            run(statement)
-        run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.beside(number), name))
-        final = sql.Identifier(splitting.schema, piece.name)
-        run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES {}").format(splitting.parent, final, piece.bound()))
-        run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(final, sql.Identifier(f"{splitting.mark}_bound")))
+        made = splitting.beside(number)
+        run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES {}").format(splitting.parent, made, piece.bound()))
         if columns.forced:
-            run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(final))
+            run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(made))
+
+
+def settle(connection: Connection, splitting: Splitting, number: int) -> None:
+    """A piece that is in place gets its names and loses the constraint that it was attached by, in the caller's
+    transaction; nothing, if it has them already.
+    """
+    if not is_there(connection, splitting.beside(number)):
+        return
+    run, name = connection.execute, splitting.pieces[number].name
+    for statement in _index_names(connection, splitting, number):
+        run(statement)
+    run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.beside(number), sql.Identifier(name)))
+    run(
+        sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+            sql.Identifier(splitting.schema, name), sql.Identifier(f"{splitting.mark}_bound")
+        )
+    )
 
 
 def remove(connection: Connection, splitting: Splitting) -> None:
