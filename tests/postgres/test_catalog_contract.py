@@ -123,6 +123,7 @@ CASES = [
             "subjects: [user_id]\n    columns: {id: {type: bigint}, user_id: {type: int8}",
             "subjects: [user_id]\n    partition: {list: id}\n    columns: {id: {type: bigint}, user_id: {type: int8}",
         ),
+        says="partition the table at the source",
     ),
     Case("partitioning-not-declared", "points.partition", swap=(f"    {MONTHS}\n", ""), says="range (at)"),
     Case("partitioning-not-declared", "ledger.partition", swap=(f"    {HASHES}\n", ""), says="hash (user_id)"),
