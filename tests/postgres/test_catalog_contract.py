@@ -46,7 +46,7 @@ CASES = [
         "public.drivetrain_0123456789ab_state.",
         "CREATE TABLE drivetrain_0123456789ab_state (id int)",
         severity="warning",
-        says="interrupted",
+        says="`drivetrain partitions rehash|convert small.TABLE`, or undo it by --abandon",
     ),
     Case("undeclared-schema", ".", "CREATE SCHEMA x; CREATE TABLE x.y (id int)", severity="warning", says="'x'"),
     Case("undeclared-column", "cities.columns.size", "ALTER TABLE cities ADD size int"),

@@ -98,3 +98,14 @@ def test_after_the_conversion_the_grown_key_is_named(small: psycopg.Connection, 
 def test_a_partition_column_that_may_be_null_completes_no_key(small: psycopg.Connection, empty_database: str) -> None:
     small.execute(f"DROP TABLE points; {PLAIN}; ALTER TABLE points ALTER at DROP NOT NULL".encode())
     assert {f.kind for f in check(empty_database)} == {"not-partitioned", "no-such-key", "nullable-time"}
+
+
+@pytest.mark.parametrize("end", ["0", "rest", "old", "state"])
+def test_what_lies_beside_a_split_is_reported_as_that_alone(
+    small: psycopg.Connection, empty_database: str, end: str
+) -> None:
+    made = f"CREATE TABLE drivetrain_0123456789ab_{end} (id bigint, at date, user_id bigint REFERENCES users)"
+    small.execute(f"{made} PARTITION BY RANGE (at)".encode())
+    assert [(f.severity, f.kind) for f in check(empty_database)] == [("warning", "split-under-way")]
+    small.execute(made.replace("drivetrain_", "dt_").encode())
+    assert [f.kind for f in check(empty_database) if f.severity == "error"] == ["undeclared-table", "forgotten-person"]
