@@ -56,11 +56,16 @@ class Asked:
                     f"no system {system!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}"
                 )
             found = catalog.systems[system]
-            known = sorted({t.table for t, _ in [*source_targets(found), *warehouse_targets(found)]})
-            if dot and table not in known:
+            at_source = {target.table for target, _ in source_targets(found)}
+            stored = {target.table for target, _ in warehouse_targets(found)}
+            if dot and table not in at_source | stored:
+                known, there = {
+                    "source": (at_source, " at its source"),
+                    "warehouse": (stored, " in the warehouse"),
+                }.get(where or "", (at_source | stored, ""))
                 raise ConfigurationError(
-                    f"the catalog partitions no table {table!r} of {system}",
-                    hint=f"It partitions: {', '.join(known) or 'none'}",
+                    f"the catalog partitions no table {table!r} of {system}{there}",
+                    hint=f"It partitions: {', '.join(sorted(known)) or 'none'}",
                 )
             chosen = wanted.get(system, set())
             wanted[system] = None if not dot or chosen is None else {*chosen, table}

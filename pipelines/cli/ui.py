@@ -1,4 +1,4 @@
-"""``drivetrain ui``: the Dagster UI with its schedules and sensors, until Ctrl-C."""
+"""``drivetrain ui``: the Dagster UI with its schedules and sensors, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def ui(
 
     Schedules and sensors run while it is up.
     """
+    # systemd and Docker end a service with SIGTERM, which would end this process and leave Dagster's.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     settings = Settings.load()
     settings.catalog()
     chosen = port or _free_port(3000)

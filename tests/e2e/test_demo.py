@@ -303,29 +303,45 @@ def test_psql_is_an_analyst_s(demo: CommandLine, servers_of_demo: Servers) -> No
     demo("servers", "psql", "-c", "SELECT FROM marts.rider_leaderboard", expect=1)
 
 
+def address_of(ui: subprocess.Popen[str]) -> str:
+    """Where it serves, once it does."""
+    assert ui.stdout is not None
+    for line in ui.stdout:
+        if "Dagster is at" in line:
+            return line.split("Dagster is at ")[1].split(". Ctrl-C")[0].strip()
+    raise AssertionError("the UI did not come up")
+
+
+def ends_well(ui: subprocess.Popen[str], drivetrain: CommandLine, sign: signal.Signals) -> None:
+    """A signal to the command alone ends it and all of Dagster."""
+    assert ui.stdout is not None
+    assert any("dagster" in command for command in drivetrain.processes())
+    ui.send_signal(sign)
+    output = ui.stdout.read()
+    ui.stdout.close()
+    assert ui.wait(40) == 0, output
+    deadline = time.monotonic() + 20
+    while left := [command for command in drivetrain.processes() if "dagster" in command]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
 def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) -> None:
     process = demo.start("ui", "--port", "0")
-    address = ""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Dagster is at" in line:
-            address = line.split("Dagster is at ")[1].split(". Ctrl-C")[0].strip()
-            break
-    assert address, "the UI did not come up"
+    address = address_of(process)
     query = json.dumps({"query": "{ assetNodes { assetKey { path } groupName } }"}).encode()
     request = urllib.request.Request(f"{address}/graphql", query, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         nodes = json.load(answer)["data"]["assetNodes"]
     tables = {(n, t) for n, system in load_catalog().systems.items() for t in system.tables}
     assert {(f"raw_{system}", table) for system, table in tables} <= {tuple(n["assetKey"]["path"]) for n in nodes}
-    process.send_signal(signal.SIGINT)
-    output = process.stdout.read()
-    process.stdout.close()
-    assert process.wait(40) == 0, output
-    deadline = time.monotonic() + 20
-    while left := [command for command in demo.processes() if "dagster" in command]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.2)
+    ends_well(process, demo, signal.SIGINT)
+
+
+def test_the_ui_ends_with_a_service_manager_s_signal_as_with_ctrl_c(drivetrain: CommandLine) -> None:
+    process = drivetrain.start("ui", "--port", "0")
+    address_of(process)
+    ends_well(process, drivetrain, signal.SIGTERM)
 
 
 def until_dbt_is_at_work(demo: CommandLine, job: str, process: subprocess.Popen[str]) -> None:

@@ -74,3 +74,38 @@ def test_a_table_in_another_schema_and_under_another_name(small: psycopg.Connect
 
 def test_a_key_may_be_named_in_any_order(small: psycopg.Connection, empty_database: str) -> None:
     assert check(empty_database, POLICY.replace("key: [id, at]", "key: [at, id]")) == []
+
+
+PLAIN = "CREATE TABLE points (id bigint PRIMARY KEY, at timestamptz NOT NULL, user_id integer REFERENCES users)"
+
+
+@pytest.mark.parametrize("key", ["[id]", "[id, at]"])
+def test_of_a_table_to_be_converted_only_the_conversion_is_missing(
+    small: psycopg.Connection, empty_database: str, key: str
+) -> None:
+    policy = POLICY.replace("key: [id, at]", f"key: {key}")
+    small.execute(f"DROP TABLE points; {PLAIN}".encode())
+    (found,) = check(empty_database, policy)
+    assert (found.kind, found.table) == ("not-partitioned", "points")
+    assert "drivetrain partitions convert small.points" in found.hint
+
+
+def test_after_the_conversion_the_grown_key_is_named(small: psycopg.Connection, empty_database: str) -> None:
+    (found,) = check(empty_database, POLICY.replace("key: [id, at]", "key: [id]"))
+    assert (found.kind, found.hint) == ("no-such-key", "Write key: [id, at].")
+
+
+def test_a_partition_column_that_may_be_null_completes_no_key(small: psycopg.Connection, empty_database: str) -> None:
+    small.execute(f"DROP TABLE points; {PLAIN}; ALTER TABLE points ALTER at DROP NOT NULL".encode())
+    assert {f.kind for f in check(empty_database)} == {"not-partitioned", "no-such-key", "nullable-time"}
+
+
+@pytest.mark.parametrize("end", ["0", "rest", "old", "state"])
+def test_what_lies_beside_a_split_is_reported_as_that_alone(
+    small: psycopg.Connection, empty_database: str, end: str
+) -> None:
+    made = f"CREATE TABLE drivetrain_0123456789ab_{end} (id bigint, at date, user_id bigint REFERENCES users)"
+    small.execute(f"{made} PARTITION BY RANGE (at)".encode())
+    assert [(f.severity, f.kind) for f in check(empty_database)] == [("warning", "split-under-way")]
+    small.execute(made.replace("drivetrain_", "dt_").encode())
+    assert [f.kind for f in check(empty_database) if f.severity == "error"] == ["undeclared-table", "forgotten-person"]

@@ -65,6 +65,40 @@ def test_the_first_column_of_a_keyless_table_leaves_the_policy(bench: Bench) -> 
     assert bench.assert_equal("t") == 3
 
 
+MONTHLY = {"range": "at", "name": "{table}_y{year}m{month}"}
+
+
+def test_a_plain_table_is_ingested_until_it_is_converted_and_after(facts: Bench) -> None:
+    """Under its old key until then; under the one that it will have, all along."""
+    facts.source("CREATE TABLE rides (id int PRIMARY KEY, at timestamptz NOT NULL, v text)")
+    facts.source(
+        "INSERT INTO rides SELECT n, '2024-01-01+00'::timestamptz + n * interval '1 day', n"
+        " FROM generate_series(0, 50) AS n"
+    )
+    facts.monthly("rides", key=["id"])
+    facts.ingest("rides")
+    for key in (["id"], ["id", "at"], ["at", "id"]):
+        facts.monthly("rides", key=key, partition=MONTHLY)
+        facts.source("UPDATE rides SET v = v || '.' WHERE id % 7 = 0")
+        facts.ingest("rides")
+        assert facts.assert_equal("rides") == 51
+    facts.monthly("rides", key=["id", "v"], partition=MONTHLY)
+    with pytest.raises(CatalogMismatch, match=r"key \(id, v\) is no primary or unique key of .*, which has \(id\)"):
+        facts.ingest("rides")
+    facts.source(
+        "ALTER TABLE rides RENAME TO plain; ALTER TABLE plain RENAME CONSTRAINT rides_pkey TO plain_pkey;"
+        "CREATE TABLE rides (id int, at timestamptz, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);"
+        "CREATE TABLE rides_all PARTITION OF rides FOR VALUES FROM ('2024-01-01+00') TO ('2024-03-01+00');"
+        "INSERT INTO rides SELECT * FROM plain; UPDATE rides SET v = 'after' WHERE id = 3"
+    )
+    facts.monthly("rides", key=["id", "at"], partition=MONTHLY)
+    facts.ingest("rides")
+    assert facts.assert_equal("rides") == 51
+    facts.monthly("rides", key=["id"], partition=MONTHLY)
+    with pytest.raises(CatalogMismatch, match=r"key \(id\) is no primary or unique key of .*, which has \(id, at\)"):
+        facts.ingest("rides")
+
+
 @pytest.mark.parametrize("change", ["numeric(12,3)", "text", "bigint"])
 def test_a_changed_type_is_refused_and_nothing_is_lost(items: Bench, change: str) -> None:
     items.source("ALTER TABLE items ADD amount numeric(10,2) DEFAULT 1.5")

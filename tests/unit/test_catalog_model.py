@@ -28,6 +28,11 @@ def test_a_sound_policy_loads() -> None:
     assert isinstance(system.tables["orders"].partition, RangePartition)
 
 
+def test_a_plain_table_is_declared_as_what_it_will_be_under_the_key_that_it_has() -> None:
+    system = parse_system(changed("key: [id, at]", "key: [id]"), "shop.yaml")
+    assert system.tables["orders"].key == ("id",)
+
+
 def test_a_self_reference_is_allowed_beside_a_real_way() -> None:
     text = changed("[customer -> customers]", "[customer -> customers, note -> orders.note]")
     assert len(parse_system(text, "shop.yaml").tables["orders"].subjects) == 2

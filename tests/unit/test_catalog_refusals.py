@@ -122,7 +122,6 @@ REFUSED: list[tuple[str, str, str]] = [
         MONTHLY.replace("at", "id"),
         "shop.yaml: orders.partition.range: 'id' is not the table's time column 'at'",
     ),
-    (ORDERS_KEY, "key: [id]", "shop.yaml: orders.key: PostgreSQL has the partition column in every key"),
     ("warm: 6 months", "warm: 30 days", "shop.yaml: orders.tiers.warm: 30 days is not later than hot: 30 days"),
     ("hot: 30 days, warm: 6 months", "hot: 12 months, warm: 1 year", "orders.tiers.warm: 1 year is not later than hot"),
     ("hot: 30 days, warm: 6 months, cold", "cold", "shop.yaml: orders.tiers.cold: say after which age"),

@@ -17,7 +17,7 @@ from warehouse.catalog.partition import RangePartition
 from warehouse.catalog.periods import Period, period_start, shifted
 from warehouse.partitions.actions import Action
 from warehouse.partitions.facts import Bound, Part, PartitionedTable, Surroundings
-from warehouse.partitions.plan import parts_ahead, plan, wanted
+from warehouse.partitions.plan import WIDEST_GAP, parts_ahead, plan, too_wide, wanted
 from warehouse.partitions.targets import Target, source_targets, warehouse_targets
 
 OWNED = Surroundings(owner="app")
@@ -81,7 +81,8 @@ def test_no_gap_no_overlap_and_then_nothing(
 ) -> None:
     policy = declared(every, premake)
     due = wanted(policy, table(*bounds), at)
-    everything = sorted([*bounds, *((span.start, span.end) for span in due)])
+    unfilled = [(gap.start, gap.end) for gap in too_wide(policy, table(*bounds), at)]
+    everything = sorted([*bounds, *unfilled, *((span.start, span.end) for span in due)])
     for (_, end), (start, _) in itertools.pairwise(everything):
         assert end == start, "neither gap nor overlap"
     current = period_start(every, at.date())
@@ -111,7 +112,8 @@ def test_a_clock_set_back_changes_nothing(
     bounds: list[tuple[dt.datetime, dt.datetime]], one: dt.datetime, other: dt.datetime, every: Period
 ) -> None:
     earlier, later = sorted((one, other))
-    after = [*bounds, *((span.start, span.end) for span in wanted(declared(every), table(*bounds), later))]
+    filled = [*wanted(declared(every), table(*bounds), later), *too_wide(declared(every), table(*bounds), later)]
+    after = [*bounds, *((span.start, span.end) for span in filled)]
     if period_start(every, earlier.date()) >= min(start for start, _ in after).date():
         assert wanted(declared(every), table(*after), earlier) == []
 
@@ -182,11 +184,52 @@ def test_a_raw_table_that_was_never_ingested_is_ingestion_s() -> None:
     assert plan(raw, None, dt.datetime(2024, 3, 1, tzinfo=dt.UTC)) == []
 
 
-def test_a_bound_far_in_the_past_makes_no_thousands() -> None:
-    facts = table((midnight(dt.date(1, 1, 1)), midnight(dt.date(1, 1, 2))))
-    actions = plan(target(declared("day")), facts, dt.datetime(2024, 3, 1, tzinfo=dt.UTC))
+def month(year: int, number: int) -> tuple[dt.datetime, dt.datetime]:
+    start = dt.date(year, number, 1)
+    return midnight(start), midnight(shifted("month", start, 1))
+
+
+@pytest.mark.parametrize(("year", "gap"), [(2070, "2024-06-01 to 2070-01-01"), (1970, "1970-02-01 to 2023-12-01")])
+def test_a_row_of_another_age_makes_no_hundreds_and_stops_no_upkeep(year: int, gap: str) -> None:
+    facts = table(month(2023, 12), month(2024, 1), month(year, 1))
+    at = dt.datetime(2024, 2, 10, tzinfo=dt.UTC)
+    actions = plan(target(declared("month")), facts, at)
+    assert [action.partition for action in made(actions)] == [f"t_y2024m0{each}" for each in (2, 3, 4, 5)]
+    (refused,) = (action for action in actions if action.kind == "refuse")
+    assert refused.partition == "part2"
+    assert f"no partition from {gap}, more than the 120" in refused.reason
+    assert "part2" in refused.remedy
+
+
+@given(periods, st.integers(1, 12), st.booleans())
+def test_a_gap_of_as_many_periods_as_may_be_is_filled_and_one_more_is_not(
+    every: Period, premake: int, past: bool
+) -> None:
+    today = period_start(every, dt.date(2024, 6, 10))
+    near = [
+        (midnight(shifted(every, today, n)), midnight(shifted(every, today, n + 1))) for n in range(-1, premake + 1)
+    ]
+    for more in (0, 1):
+        far = -2 - WIDEST_GAP[every] - more if past else premake + 1 + WIDEST_GAP[every] + more
+        outlier = midnight(shifted(every, today, far)), midnight(shifted(every, today, far + 1))
+        actions = plan(target(declared(every, premake)), table(*near, outlier), midnight(today))
+        assert len(made(actions)) == (0 if more else WIDEST_GAP[every])
+        assert [action.partition for action in actions if action.kind == "refuse"] == [f"part{len(near)}"] * more
+
+
+def test_a_table_that_only_was_long_ago_gets_nothing_by_a_clock_far_ahead() -> None:
+    facts = table(month(2024, 1))
+    actions = plan(target(declared("month")), facts, dt.datetime(2199, 3, 1, tzinfo=dt.UTC))
     assert not made(actions)
-    assert "more than the 1000" in actions[0].reason
+    (refused,) = (action for action in actions if action.kind == "refuse")
+    assert (refused.partition, "Is the clock right" in refused.remedy) == ("part0", True)
+
+
+def test_a_bound_in_the_first_year_is_soon_planned() -> None:
+    facts = table((midnight(dt.date(1, 1, 1)), midnight(dt.date(1, 1, 2))), month(2024, 2))
+    actions = plan(target(declared("day")), facts, dt.datetime(2024, 2, 27, tzinfo=dt.UTC))
+    assert [action.partition for action in made(actions)] == ["t_2024_03_01"]
+    assert "more than the 400" in actions[0].reason
 
 
 @pytest.mark.parametrize(("at", "refused"), [("2022-01-15", False), ("2019-01-15", True), ("1970-01-01", True)])

@@ -119,8 +119,6 @@ def _partition(table: Table) -> Iterator[str]:
         and (partition.grow_to % partition.modulus or partition.grow_to <= partition.modulus)
     ):
         yield "partition.grow_to: not a multiple of the modulus"
-    if table.key and table.partition_column is not None and table.partition_column not in table.key:
-        yield "key: PostgreSQL has the partition column in every key of a partitioned table; add it"
 
 
 def _ages(table: Table) -> Iterator[str]:

@@ -8,7 +8,7 @@ from warehouse.catalog.model import System, Table
 from warehouse.errors import CatalogMismatch, SourceInterrupted, UnsupportedType
 from warehouse.ingest import sql as queries
 from warehouse.postgres.introspection import LiveTable, read_table
-from warehouse.postgres.matching import same_type
+from warehouse.postgres.matching import is_key, same_type
 from warehouse.postgres.sessions import Connection, translated
 from warehouse.state.ledger import Origin
 
@@ -29,8 +29,9 @@ def open_source(where: str, source: Connection, system: System, name: str, origi
     live = _hold_still(where, source, *system.source_of(name), origin)
     policy = system.tables[name]
     problems = [line for column in policy.columns if (line := _column_problem(policy, live, column)) is not None]
-    if policy.key and policy.key != live.primary_key and not any(set(policy.key) == set(k) for k in live.unique_keys):
-        problems.append(f"key ({', '.join(policy.key)}) is no primary or unique key of the source's table")
+    if policy.key and not is_key(policy, live):
+        has = f", which has ({', '.join(live.primary_key)})" if live.primary_key else ""
+        problems.append(f"key ({', '.join(policy.key)}) is no primary or unique key of the source's table{has}")
     if problems:
         raise CatalogMismatch(
             "\n".join(f"{where}: {line}" for line in problems), hint="Run `drivetrain catalog check`."

@@ -6,20 +6,23 @@ Pure: no clock, no connection. ``warehouse.partitions.apply`` carries a plan out
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from warehouse.catalog.naming import period_name
 from warehouse.catalog.partition import HashPartition, RangePartition
-from warehouse.catalog.periods import period_start, shifted
+from warehouse.catalog.periods import Period, period_start, shifted
 from warehouse.partitions import ddl, drift, findings, indexes
 from warehouse.partitions.actions import Action, Statement
 from warehouse.partitions.facts import Part, PartitionedTable, Surroundings
 from warehouse.partitions.targets import Target
 from warehouse.postgres.bounds import Span, uncovered
 
-#: More than this many at once is a mistake in a bound or a clock, not maintenance.
+#: More than this many pieces of a split or conversion come of a mistake in some row's time.
 MOST_AT_ONCE = 1000
+#: A gap of more periods than this is not filled: a row of 1970 or 2070 made the partition at its far end.
+WIDEST_GAP: Mapping[Period, int] = {"day": 400, "week": 160, "month": 120, "quarter": 80, "year": 50}
 #: A table whose oldest partition is further ahead than this, and than is kept ready, is not from the future.
 CLOCK_OFF = dt.timedelta(days=366)
 #: The parent's statistics are made again after this many days, though no partition came.
@@ -57,31 +60,61 @@ def plan(
 
 def wanted(declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> list[Span]:
     """The ranges that have no partition and should: from the oldest partition, or the period before the current one, to
-    ``premake`` periods ahead.
+    ``premake`` periods ahead; without the gaps that are too wide.
 
     Each is one calendar period in UTC, or what is left of one between partitions with other bounds.
     """
+    wide = too_wide(declared, facts, at)
+    gaps = _gaps(declared, facts, at)
+    return cut_into_periods(
+        declared, [gap for gap in gaps if not any(each.start <= gap.start and gap.end <= each.end for each in wide)]
+    )
+
+
+def too_wide(declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> list[Span]:
+    """Gaps of more than ``WIDEST_GAP`` periods, which nobody meant.
+
+    Such a one before or after the periods around the current one does not keep those from being made; unless all
+    partitions are before it, so that rather the clock is wrong.
+    """
+    most = WIDEST_GAP[declared.every]
+    wide: list[Span] = []
+    newest = max((part.bound.end for part in facts.parts if part.bound and part.bound.end), default=None)
+    for gap in _gaps(declared, facts, at):
+        if wide and wide[-1].end == gap.start and wide[-1].start == newest:
+            wide[-1] = Span(wide[-1].start, gap.end)
+        elif len(list(islice(_periods(declared, gap), most + 1))) > most:
+            wide.append(gap)
+    return wide
+
+
+def _gaps(declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> list[Span]:
+    """What no partition covers: before, around and after the current period, apart."""
     today = at.astimezone(dt.UTC).date()
     current = period_start(declared.every, today)
+    before = midnight(shifted(declared.every, current, -1))
+    ahead = midnight(shifted(declared.every, current, declared.premake + 1))
     starts = [part.bound.start for part in facts.parts if part.bound is not None and part.bound.start is not None]
-    first = min([midnight(current), *starts]) if starts else midnight(shifted(declared.every, current, -1))
+    first = min([midnight(current), *starts]) if starts else before
     ends = [part.bound.end for part in facts.parts if part.bound is not None and part.bound.end is not None]
-    whole = Span(first, max([midnight(shifted(declared.every, current, declared.premake + 1)), *ends]))
+    last = max([ahead, *ends])
     held = [(part.bound.start, part.bound.end) for part in facts.parts if part.bound is not None]
-    return cut_into_periods(declared, uncovered(held, whole))
+    edges = [first, *(edge for edge in (before, ahead) if first < edge < last), last]
+    return [gap for whole in map(Span, edges, edges[1:]) for gap in uncovered(held, whole)]
 
 
 def cut_into_periods(declared: RangePartition, gaps: Iterable[Span]) -> list[Span]:
     """Ranges cut at the bounds of calendar periods in UTC."""
-    found: list[Span] = []
-    for gap in gaps:
-        start = gap.start
-        while start < gap.end:
-            period = period_start(declared.every, start.date())
-            end = min(gap.end, midnight(shifted(declared.every, period, 1)))
-            found.append(Span(start, end))
-            start = end
-    return found
+    return [span for gap in gaps for span in _periods(declared, gap)]
+
+
+def _periods(declared: RangePartition, gap: Span) -> Iterator[Span]:
+    start = gap.start
+    while start < gap.end:
+        period = period_start(declared.every, start.date())
+        end = min(gap.end, midnight(shifted(declared.every, period, 1)))
+        yield Span(start, end)
+        start = end
 
 
 def _missing(
@@ -98,15 +131,7 @@ def _missing(
         )
         return
     spans = wanted(declared, facts, at)
-    if len(spans) > MOST_AT_ONCE:
-        yield target.action(
-            "refuse",
-            "",
-            f"{len(spans)} partitions are missing between {spans[0].start:%Y-%m-%d} and {spans[-1].end:%Y-%m-%d}, more "
-            f"than the {MOST_AT_ONCE} that maintenance makes at once",
-            remedy="Is the oldest partition's bound right, and the clock? Make some by hand if it is meant.",
-        )
-        return
+    yield from _unfilled(target, declared, facts, at)
     taken = set(facts.namesakes)
     newest = max((part.bound.end for part in facts.parts if part.bound and part.bound.end), default=None)
     for span in spans:
@@ -143,6 +168,23 @@ def _missing(
             name,
             f"{'gap' if gap else 'premake'}: {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC",
             statements=_creation(facts, name, span),
+        )
+
+
+def _unfilled(target: Target, declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> Iterable[Action]:
+    """Gaps that are too wide, with the partition at their far end, seen from now."""
+    bounds = [(part, part.bound) for part in facts.parts if part.bound is not None]
+    for gap in too_wide(declared, facts, at):
+        past = gap.start <= at
+        outlier = next((p for p, bound in bounds if (bound.end == gap.start if past else bound.start == gap.end)), None)
+        name = outlier.name if outlier else ""
+        yield target.action(
+            "refuse",
+            name,
+            f"no partition from {gap.start:%Y-%m-%d} to {gap.end:%Y-%m-%d}, more than the "
+            f"{WIDEST_GAP[declared.every]} periods ({declared.every}) that maintenance fills",
+            remedy=f"Is the clock right, and are the times of the rows in {name or 'the outermost partition'}? Mend or "
+            "delete wrong ones and drop that partition. If they are meant, make the partitions between by hand.",
         )
 
 

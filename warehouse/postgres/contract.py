@@ -17,7 +17,7 @@ from warehouse.postgres.contract_partitions import check_partitions
 from warehouse.postgres.contract_persons import check_persons
 from warehouse.postgres.finding import Finding, Findings
 from warehouse.postgres.introspection import LiveTable, read_tables
-from warehouse.postgres.matching import same_type
+from warehouse.postgres.matching import is_key, same_type
 from warehouse.postgres.sessions import Connection
 from warehouse.postgres.surroundings import Name, Surroundings, read_surroundings
 
@@ -94,7 +94,8 @@ def _check_undeclared(findings: Findings, system: System, live: Mapping[Name, Li
                 join_name(schema, name),
                 "",
                 "a partition is being split, or its split was interrupted: rows lie there twice until it ends",
-                "`drivetrain partitions` completes it or abandons it: docs/runbooks/partitions.md.",
+                f"Go on with `drivetrain partitions rehash|convert {findings.system}.TABLE`, or undo it by --abandon: "
+                "docs/runbooks/partitions.md.",
             )
         elif schema not in schemas:
             elsewhere[schema] = elsewhere.get(schema, 0) + 1
@@ -231,7 +232,6 @@ def _check_columns(findings: Findings, name: str, policy: Table, table: LiveTabl
 
 
 def _check_key(findings: Findings, name: str, policy: Table, table: LiveTable) -> None:
-    keys = [set(key) for key in table.unique_keys]
     usable = [key for key in usable_keys(table) if set(key) <= set(policy.columns)]
     shown = f"[{', '.join(usable[0])}]" if usable else ""
     if not policy.key:
@@ -247,15 +247,14 @@ def _check_key(findings: Findings, name: str, policy: Table, table: LiveTable) -
     missing = [column for column in policy.key if table.column(column) is None]
     if missing:
         return  # said as missing-column
-    if set(policy.key) not in keys:
-        wider = next((key for key in usable if set(key) < set(policy.key)), None)
+    if not is_key(policy, table):
         findings.error(
             "no-such-key",
             name,
             "key",
             f"[{', '.join(policy.key)}] is no primary or unique key of the table, so two rows may share it",
             f"Write key: {shown}."
-            if wider or usable
+            if usable
             else "Add a unique constraint at the source, or write key: [] with ingest mode full.",
         )
         return

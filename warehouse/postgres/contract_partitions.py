@@ -31,7 +31,10 @@ def check_partitions(findings: Findings, name: str, policy: Table, table: LiveTa
                 name,
                 "partition",
                 f"declared as partitioned by {declared}, and the table is not partitioned",
-                "Remove partition:, or partition the table at the source.",
+                "Remove partition:, or partition the table at the source."
+                if declared == "list"
+                else f"Partition it while it is written to: `drivetrain partitions convert {findings.system}.{name}`; "
+                "or remove partition:.",
             )
         return
     columns = ", ".join(column or "(an expression)" for column in table.partition_columns)

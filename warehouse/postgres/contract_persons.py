@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from warehouse.catalog.base import join_name
 from warehouse.catalog.model import Person, Subject, System, Table
+from warehouse.catalog.naming import is_of_split
 from warehouse.postgres.finding import Findings
 from warehouse.postgres.introspection import LiveForeignKey, LiveTable
 from warehouse.postgres.matching import alike
@@ -32,7 +33,7 @@ def check_persons(findings: Findings, system: System, live: Mapping[tuple[str, s
                 _check_way(findings, system, tables, name, subject)
             _check_forgotten(findings, system, name, policy, tables[name], names)
     for source, table in live.items():
-        if source not in names:
+        if source not in names and not is_of_split(source[1]):
             for key in _leading(system, table, names):
                 findings.error(
                     "forgotten-person",

@@ -1,4 +1,4 @@
-"""When two types are the same: a declared and a live one, or those of two columns that reference one another.
+"""What is the same, declared and live: two types, and a table's key.
 
 What does not belong here: how a type travels (``carriage``).
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
+from warehouse.catalog.model import Table
 from warehouse.catalog.types import normalise_type, unqualified
-from warehouse.postgres.introspection import LiveColumn
+from warehouse.postgres.introspection import LiveColumn, LiveTable
 
 #: Types whose values compare with one another without a cast.
 _ALIKE = (
@@ -40,3 +41,19 @@ def alike(one: LiveColumn, other: LiveColumn) -> bool:
     citext = [column.type.type_name == "citext" and not column.type.array for column in (one, other)]
     first, second = ("citext" if citext[0] else first), ("citext" if citext[1] else second)
     return first == second or any(first in family and second in family for family in _ALIKE)
+
+
+def is_key(policy: Table, table: LiveTable) -> bool:
+    """Whether the declared key tells the live rows apart.
+
+    It is a primary or unique key; or, of a plain table that is declared to be partitioned, one with the partition
+    column added: the key that it will have. A policy may so be written before the conversion, and holds all along.
+    """
+    declared = set(policy.key)
+    keys = [set(key) for key in (table.primary_key, *table.unique_keys) if key]
+    if declared in keys:
+        return True
+    column = table.column(policy.partition_column or "")
+    if table.strategy or column is None or not column.not_null or column.name not in declared:
+        return False
+    return declared - {column.name} in keys
