@@ -14,17 +14,26 @@ from warehouse.catalog import Catalog, System
 from warehouse.catalog.partition import RangePartition
 from warehouse.catalog.periods import period_start, shifted
 from warehouse.errors import DrivetrainError
+from warehouse.partitions.actions import TITLES, summary
 from warehouse.partitions.apply import Report
-from warehouse.partitions.plan import parts_ahead
+from warehouse.partitions.facts import PartitionedTable
+from warehouse.partitions.plan import midnight, parts_ahead
 from warehouse.partitions.targets import source_targets, warehouse_targets
 
 #: Names of the checks, and what each says.
 CHECKS = {
     "ahead": "Every table has all the partitions that its policy keeps ready, without a gap.",
-    "not_near_the_end": "No table is within two periods of its last partition: there is time to mend what went wrong.",
+    "not_near_the_end": (
+        "No table is within two periods of its last partition: there is time to mend what went wrong. If one is: "
+        "`drivetrain partitions apply SYSTEM.TABLE`, and docs/runbooks/partitions.md."
+    ),
     "nothing_in_default": "No default or endless partition holds rows: they would hold up new partitions and tiers.",
     "like_their_parents": "Partitions have their parents' owner, grants, row-level security, publications and indexes.",
 }
+
+
+#: Where every failure of a check is explained.
+RUNBOOK = "docs/runbooks/partitions.md"
 
 
 def partition_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
@@ -95,8 +104,18 @@ def _checks(planned: Sequence[Planned], at: dt.datetime) -> Iterator[dg.AssetChe
             reaches = parts_ahead(facts, at)
             current = period_start(target.declared.every, at.date())
             enough = shifted(target.declared.every, current, min(2, target.declared.premake) + 1)
-            if reaches is None or reaches.date() < enough:
-                near.append(f"{label} reaches {f'{reaches:%Y-%m-%d}' if reaches else 'not even today'}")
+            whole = shifted(target.declared.every, current, target.declared.premake + 1)
+            told = f"{label} reaches {f'{reaches:%Y-%m-%d}' if reaches else 'not even today'}"
+            table = f"{target.system}.{target.table}"
+            if (reaches is None or reaches < midnight(whole)) and not refused and not missing:
+                behind.append(
+                    f"{told}, and should reach {whole:%Y-%m-%d}: `drivetrain partitions plan {table}` says what stands "
+                    f"in the way ({RUNBOOK})"
+                )
+            if reaches is None or reaches < midnight(enough):
+                near.append(
+                    f"{told}: run `drivetrain partitions apply {table}`, and read what it could not do ({RUNBOOK})"
+                )
     for name, found, severity in (
         ("ahead", behind, dg.AssetCheckSeverity.WARN),
         ("not_near_the_end", near, dg.AssetCheckSeverity.ERROR),
@@ -115,7 +134,7 @@ def _metadata(reports: Sequence[Report], planned: Sequence[Planned], at: dt.date
     """Numbers plot over time in the UI; the tables say which."""
     rows = [
         f"| {target.table} | {target.where} | {len(facts.parts)}"
-        f" | {sum(max(part.estimated_rows, 0) for part in facts.parts):,}"
+        f" | {_rows(facts):,}"
         f" | {facts.bytes / 1e6:,.1f} | {_reaches(facts, at)} |"
         for target, facts, _ in planned
         if facts is not None
@@ -127,25 +146,30 @@ def _metadata(reports: Sequence[Report], planned: Sequence[Planned], at: dt.date
         for each in done
     ]
     found = [
-        f"| {action.kind} | {action.table} ({action.where}) | {action.partition} | {action.reason} | {action.remedy} |"
+        f"| {TITLES[action.kind]} | {action.table} ({action.where}) | {action.partition} | {action.reason} "
+        f"| {action.remedy} |"
         for _, _, actions in planned
         for action in actions
         if not action.statements
     ]
     known = [facts for _, facts, _ in planned if facts is not None]
+    of = {where: [facts for t, facts, _ in planned if facts and t.where == where] for where in ("source", "warehouse")}
+    left = [action for _, _, actions in planned for action in actions]
     return {
         "partitions": sum(len(facts.parts) for facts in known),
-        "estimated_rows": sum(max(part.estimated_rows, 0) for facts in known for part in facts.parts),
-        "bytes": sum(facts.bytes for facts in known),
+        **{f"{where}_rows": sum(map(_rows, tables)) for where, tables in of.items()},
+        **{f"{where}_bytes": sum(facts.bytes for facts in tables) for where, tables in of.items()},
         "made": sum(1 for each in done if each.action.kind == "create" and not each.failure),
         "not_done": sum(1 for each in done if each.failure) + sum(1 for report in reports if report.busy),
+        "refused": sum(1 for action in left if action.kind == "refuse"),
+        "notes": sum(1 for action in left if action.kind == "report"),
         "tables": dg.MetadataValue.md(
             "| table | where | partitions | rows (est.) | MB | reaches |\n|---|---|---|---|---|---|\n" + "\n".join(rows)
         ),
         "done": dg.MetadataValue.md(
             "| what | table | partition | why | outcome | seconds |\n|---|---|---|---|---|---|\n" + "\n".join(did)
             if did
-            else "Nothing was due."
+            else f"{summary(left)}."
         ),
         "to_know": dg.MetadataValue.md(
             "| what | table | partition | why | what to do |\n|---|---|---|---|---|\n" + "\n".join(found)
@@ -155,6 +179,10 @@ def _metadata(reports: Sequence[Report], planned: Sequence[Planned], at: dt.date
     }
 
 
-def _reaches(facts: Any, at: dt.datetime) -> str:
+def _rows(facts: PartitionedTable) -> int:
+    return sum(max(part.estimated_rows, 0) for part in facts.parts)
+
+
+def _reaches(facts: PartitionedTable, at: dt.datetime) -> str:
     reached = parts_ahead(facts, at) if facts.strategy == "range" else None
     return f"{reached:%Y-%m-%d}" if reached else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -16,9 +16,10 @@ from pipelines.cli.output import console, counted, show_json
 from resources.partitions import Asked, Failure, Planned, maintain_all, plan_all
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
-from warehouse.partitions.actions import Action
+from warehouse.partitions.actions import TITLES, Action, noted, summary
 from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.plan import parts_ahead
+from warehouse.partitions.targets import Target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,8 +54,10 @@ def plan(
     if json:
         show_json({"actions": [dataclasses.asdict(action) for action in actions], **_as_json(failures)})
     else:
-        if not failures and not any(action.statements for action in actions):
-            console.print("Nothing is due.")
+        told = f"{summary(actions)}."
+        if failures:
+            told = f"{counted(len(failures), 'database')} not read; of the others {told[0].lower()}{told[1:]}"
+        console.print(told)
         _show_plan(actions)
         _show_failures(failures)
     if failures or any(action.kind == "refuse" for action in actions):
@@ -77,17 +80,22 @@ def apply(
     with console.status("Maintaining …") as progress, settings.embedded_servers(progress.update):
         reports, failures = maintain_all(settings, asked, _moment(at))
     if json:
-        show_json({"tables": [dataclasses.asdict(report) for report in reports], **_as_json(failures)})
+        tables_done = [{**dataclasses.asdict(report), "target": _target(report.target)} for report in reports]
+        show_json({"tables": tables_done, **_as_json(failures)})
     else:
         done = [done for report in reports for done in report.done if not done.failure]
-        console.print(f"{counted(len(done), 'action')} done on {counted(len(reports), 'table')}.")
+        undone = sum(len(report.done) + bool(report.busy) for report in reports) - len(done)
+        findings = [finding for report in reports for finding in report.findings]
+        said = [f"{undone:,} not done"] * bool(undone) + [noted(findings)] * bool(findings)
+        head = f"{counted(len(done), 'action')} done on {counted(len(reports), 'table')}"
+        console.print(f"{head}; {', '.join(said)}." if said else f"{head}.")
         for each in done:
             console.print(f"  {each.action.kind} {_told(each.action)}", soft_wrap=True)
         for report in reports:
             for told in [report.busy, *(f"{d.action.partition}: {d.failure}" for d in report.done if d.failure)]:
                 if told:
                     console.print(f"  [red]not done[/] {report.target.system}.{report.target.table}: {escape(told)}")
-        _show_findings([finding for report in reports for finding in report.findings])
+        _show_findings(findings)
         _show_failures(failures)
     if failures or any(report.failed or any(f.kind == "refuse" for f in report.findings) for report in reports):
         raise typer.Exit(1)
@@ -113,13 +121,18 @@ def status(
             {
                 "tables": [
                     {
-                        **dataclasses.asdict(target),
+                        **_target(target),
                         "partitions": len(facts.parts) if facts else 0,
                         "estimated_rows": _rows(facts),
                         "bytes": facts.bytes if facts else 0,
                         "reaches": parts_ahead(facts, moment) if facts and facts.strategy == "range" else None,
                         "due": sum(1 for action in actions if action.statements),
                         "refused": [action.reason for action in actions if action.kind == "refuse"],
+                        "notes": [
+                            {"partition": action.partition, "reason": action.reason, "remedy": action.remedy}
+                            for action in actions
+                            if action.kind == "report"
+                        ],
                     }
                     for target, facts, actions in planned
                 ],
@@ -141,7 +154,8 @@ def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
     for target, facts, actions in planned:
         reaches = parts_ahead(facts, moment) if facts and facts.strategy == "range" else None
         due = sum(1 for action in actions if action.statements)
-        refused = any(action.kind == "refuse" for action in actions)
+        said = noted(actions)
+        color = "red" if any(action.kind == "refuse" for action in actions) else "yellow"
         shown.add_row(
             f"{target.system}.{target.table}",
             target.where,
@@ -149,10 +163,16 @@ def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
             f"{_rows(facts):,}",
             f"{(facts.bytes if facts else 0) / 1e6:,.1f}",
             f"{reaches:%Y-%m-%d}" if reaches else "",
-            "[red]refused[/]" if refused else str(due or ""),
+            ", ".join([f"{due:,}"] * bool(due) + [f"[{color}]{said}[/]"] * bool(said)),
         )
     console.print(shown)
-    console.print("What is due, and why: drivetrain partitions plan", style="dim")
+    if any(actions for _, _, actions in planned):
+        console.print("What is due, and why: drivetrain partitions plan", style="dim")
+
+
+def _target(target: Target) -> dict[str, Any]:
+    """For scripts, with the policy as it is written."""
+    return {**dataclasses.asdict(target), "declared": target.declared.model_dump(mode="json")}
 
 
 def _rows(facts: PartitionedTable | None) -> int:
@@ -195,7 +215,7 @@ def _show_plan(actions: list[Action]) -> None:
 def _show_findings(findings: list[Action]) -> None:
     for finding in findings:
         color = "red" if finding.kind == "refuse" else "yellow"
-        console.print(f"[{color}]{finding.kind}[/] {_told(finding)}", soft_wrap=True)
+        console.print(f"[{color}]{TITLES[finding.kind]}:[/] {_told(finding)}", soft_wrap=True)
         if finding.remedy:
             console.print(f"  {finding.remedy}", style="dim", markup=False, soft_wrap=True)
 

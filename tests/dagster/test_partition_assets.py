@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from assets import keys
 from assets.partitions import CHECKS, partition_asset
+from warehouse.catalog.periods import period_start, shifted
 
 Run = Callable[[], dg.ExecuteInProcessResult]
 
@@ -65,6 +66,8 @@ def metadata(bench: Bench, result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 def test_partitions_are_made_in_source_and_warehouse_and_a_second_run_finds_nothing(bench: Bench, run: Run) -> None:
+    bench.source("ANALYZE facts_y2024m01")
+    counted = bench.source("SELECT count(*) FROM facts_y2024m01")[0][0]
     first = run()
     assert first.success
     assert checks(first) == dict.fromkeys(CHECKS, True)
@@ -72,8 +75,11 @@ def test_partitions_are_made_in_source_and_warehouse_and_a_second_run_finds_noth
     assert (shown["made"], shown["not_done"]) == (2 * months_due(), 0)
     assert shown["partitions"] == 2 * (3 + months_due())
     assert "| facts | warehouse |" in shown["tables"] and "premake" in shown["done"]
+    assert (shown["source_rows"], shown["warehouse_rows"]) == (counted, 360), "each by itself"
+    assert shown["source_bytes"] > 0 and shown["warehouse_bytes"] > 0
     second = run()
     assert (second.success, metadata(bench, second)["made"]) == (True, 0)
+    assert metadata(bench, second)["done"] == "Nothing is due."
     # What was made ahead takes what comes.
     bench.source("INSERT INTO facts VALUES (1000, now(), 'now')")
     bench.ingest("facts")
@@ -87,7 +93,25 @@ def test_rows_in_a_default_partition_are_told_of_before_they_hurt(bench: Bench, 
     result = run()
     assert result.success, "a warning"
     assert checks(result) == {**dict.fromkeys(CHECKS, True), "ahead": False, "nothing_in_default": False}
-    assert "default partition holds rows of 2024-05-01" in metadata(bench, result)["to_know"]
+    shown = metadata(bench, result)
+    assert "default partition holds rows of 2024-05-01" in shown["to_know"]
+    assert (shown["not_done"], shown["refused"], shown["notes"]) == (0, 1, 1)
+    assert metadata(bench, run())["done"] == "Nothing is due; 1 refused, 1 note."
+
+
+def test_an_empty_endless_partition_shortens_what_is_kept_ahead(bench: Bench, run: Run) -> None:
+    """It takes the place of the last partition that is due; the others are made, so there is no hurry yet."""
+    today = dt.datetime.now(dt.UTC).date()
+    third = shifted("month", period_start("month", today), 3)
+    bench.source(f"CREATE TABLE endless PARTITION OF facts FOR VALUES FROM ('{third}+00') TO (MAXVALUE)")
+    result = run()
+    assert result.success, "a warning"
+    assert checks(result) == {**dict.fromkeys(CHECKS, True), "ahead": False}
+    (ahead,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "ahead"]
+    said = f"reaches {third}, and should reach {shifted('month', third, 1)}: `drivetrain partitions plan"
+    assert said in str(ahead.metadata["which"].value)
+    bench.source("DROP TABLE endless")
+    assert checks(run()) == dict.fromkeys(CHECKS, True)
 
 
 def test_a_table_near_its_end_fails_the_run_while_there_is_time(bench: Bench, run: Run) -> None:
@@ -100,6 +124,9 @@ def test_a_table_near_its_end_fails_the_run_while_there_is_time(bench: Bench, ru
     described = failure.step_failure_data.user_failure_data
     assert described is not None
     assert f"{bench.name}.facts (source) reaches" in str(described.description)
+    assert f"run `drivetrain partitions apply {bench.name}.facts`" in str(described.description)
+    assert "docs/runbooks/partitions.md" in str(described.description)
+    assert Path("docs/runbooks/partitions.md").is_file()
 
 
 def test_drift_that_is_only_reported_shows_in_the_check(bench: Bench, run: Run) -> None:
@@ -137,6 +164,47 @@ def test_the_command_line_plans_applies_and_tells(bench: Bench, run: Run) -> Non
     code, status = ask("status")
     ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=85)
     assert [dt.datetime.fromisoformat(table["reaches"]) > ahead for table in status["tables"]] == [True, True]
+
+
+def test_the_command_line_says_first_what_is_due_and_hides_no_note(
+    bench: Bench, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.cli import app
+
+    def ask(*arguments: str) -> list[str]:
+        shown = io.StringIO()
+        monkeypatch.setattr("pipelines.cli.partitions.console", Console(file=shown, width=200))
+        CliRunner().invoke(app, ["partitions", *arguments])
+        return [line.rstrip() for line in shown.getvalue().splitlines()]
+
+    months = months_due()
+    assert ask("plan")[0] == f"{2 * months} partitions to make, 2 tables to analyse."
+    assert ask("apply")[0] == f"{2 * months + 2} actions done on 2 tables."
+    assert ask("plan") == ["Nothing is due."]
+    status = ask("status")
+    assert len(status) == 3, "the header, and nothing to look for elsewhere"
+
+    bench.source("CREATE TABLE rest PARTITION OF facts DEFAULT")
+    told = ask("plan")
+    assert told[0] == "Nothing is due; 1 note."
+    assert told[1].startswith(f"note: {bench.name}.rest (source): an empty default partition")
+    status = ask("status")
+    assert status[1].endswith("1 note") and status[-1] == "What is due, and why: drivetrain partitions plan"
+
+    bench.source("DROP TABLE facts_y2024m05")
+    bench.source("INSERT INTO facts VALUES (1000, '2024-05-05+00', 'stray')")
+    told = ask("plan")
+    assert told[0] == "Nothing is due; 1 refused, 1 note."
+    assert told[1].startswith(f"refused: {bench.name}.facts_y2024m05 (source): the default partition holds rows")
+    assert ask("apply")[0] == "0 actions done on 2 tables; 1 refused, 1 note."
+    assert any(line.endswith("1 refused, 1 note") for line in ask("status"))
+
+    answer = json.loads(CliRunner().invoke(app, ["partitions", "status", "--json"]).stdout)
+    (source,) = [table for table in answer["tables"] if table["where"] == "source"]
+    assert (source["declared"]["range"], source["declared"]["every"]) == ("at", "month")
+    assert [note["partition"] for note in source["notes"]] == ["rest"]
+    answer = json.loads(CliRunner().invoke(app, ["partitions", "apply", "--json"]).stdout)
+    assert [table["target"]["declared"]["range"] for table in answer["tables"]] == ["at", "at"]
 
 
 def test_a_database_that_is_away_keeps_no_other_from_its_partitions(

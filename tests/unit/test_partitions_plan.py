@@ -15,7 +15,7 @@ from sound_policy import changed
 from warehouse.catalog.loader import parse_system
 from warehouse.catalog.partition import RangePartition
 from warehouse.catalog.periods import Period, period_start, shifted
-from warehouse.partitions.actions import Action
+from warehouse.partitions.actions import Action, noted, summary
 from warehouse.partitions.facts import Bound, Part, PartitionedTable, Surroundings
 from warehouse.partitions.plan import WIDEST_GAP, parts_ahead, plan, too_wide, wanted
 from warehouse.partitions.targets import Target, source_targets, warehouse_targets
@@ -124,6 +124,8 @@ def test_months_ahead_with_a_name_and_bounds_in_utc() -> None:
         plan(target(declared("month")), table((midnight(dt.date(2024, 1, 1)), midnight(dt.date(2024, 2, 1)))), at)
     )
     assert [action.partition for action in creations] == ["t_y2024m02", "t_y2024m03", "t_y2024m04", "t_y2024m05"]
+    reasons = [action.reason.partition(":")[0] for action in creations]
+    assert reasons == ["missing", "premake", "premake", "premake"], "the current one is no longer ahead"
     attach = creations[0].statements[-1]
     assert attach.sql.endswith("FOR VALUES FROM ('2024-02-01 00:00:00+00') TO ('2024-03-01 00:00:00+00')")
     assert attach.lock == "SHARE UPDATE EXCLUSIVE on t"
@@ -237,7 +239,11 @@ def test_a_clock_that_lost_its_time_makes_no_decades(at: str, refused: bool) -> 
     facts = table((midnight(dt.date(2023, 1, 1)), midnight(dt.date(2023, 2, 1))))
     actions = plan(target(declared("month")), facts, midnight(dt.date.fromisoformat(at)))
     assert bool(made(actions)) is not refused
-    assert ([action.reason for action in actions if action.kind == "refuse"] != []) is refused
+    refusals = [action for action in actions if action.kind == "refuse"]
+    assert (refusals != []) is refused
+    for action in refusals:
+        assert f"it is {at} by the date asked for or the clock" in action.reason
+        assert "Correct that date or the clock" in action.remedy
 
 
 def test_rows_in_a_default_partition_keep_their_range_from_being_made() -> None:
@@ -269,3 +275,24 @@ def test_an_open_end_is_planned_around() -> None:
     actions = plan(target(declared("month")), facts, dt.datetime(2024, 3, 15, tzinfo=dt.UTC))
     assert not made(actions)
     assert any("no end" in action.reason for action in actions)
+
+
+def test_a_period_that_is_past_is_missing_and_not_made_ahead() -> None:
+    gap = [(midnight(dt.date(2024, month, 1)), midnight(dt.date(2024, month + 1, 1))) for month in (1, 3)]
+    actions = made(plan(target(declared("month", 1)), table(*gap), dt.datetime(2024, 5, 15, tzinfo=dt.UTC)))
+    assert [(action.partition[-2:], action.reason.partition(":")[0]) for action in actions] == [
+        ("02", "gap"), ("04", "missing"), ("05", "missing"), ("06", "premake"),
+    ]  # fmt: skip
+
+
+def test_a_summary_counts_what_is_due_and_what_is_only_said() -> None:
+    at = dt.datetime(2024, 3, 15, tzinfo=dt.UTC)
+    due = plan(target(declared("month", 2)), table(analysed_at=None), at)
+    refused = plan(target(declared("month")), None, at)
+    march = midnight(dt.date(2024, 3, 1))
+    told = plan(target(declared("month")), table((midnight(dt.date(2024, 2, 1)), march), (march, None)), at)
+    assert summary([]) == "Nothing is due"
+    assert summary(due) == "4 partitions to make, 1 table to analyse"
+    assert summary(refused) == "Nothing is due; 1 refused"
+    assert summary([*due[:1], *refused, *refused, *told]) == "1 partition to make; 2 refused, 1 note"
+    assert (noted(due), noted([*told, *told])) == ("", "2 notes")

@@ -5,10 +5,21 @@ Plain values: they can be printed, compared, refused, and carried out by ``wareh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["create", "mend", "index", "analyze", "report", "refuse"]
+
+#: What an action of a kind is counted as, one and several.
+_COUNTED: dict[str, tuple[str, str]] = {
+    "create": ("partition to make", "partitions to make"),
+    "mend": ("partition to mend", "partitions to mend"),
+    "index": ("index to build", "indexes to build"),
+    "analyze": ("table to analyse", "tables to analyse"),
+}
+#: What a finding is called where a person reads it.
+TITLES: dict[Kind, str] = {"refuse": "refused", "report": "note"}
 
 #: The strongest lock that a statement takes, and what that holds up.
 SHARE = "SHARE"
@@ -83,3 +94,21 @@ class Plan:
     def findings(self) -> tuple[Action, ...]:
         """Those that only say something."""
         return tuple(action for action in self.actions if not action.statements)
+
+
+def summary(actions: Iterable[Action]) -> str:
+    """What is due, and what is only said: ``45 partitions to make, 12 tables to analyse; 3 refused, 2 notes``."""
+    actions = list(actions)
+    counts = {kind: sum(1 for action in actions if action.statements and action.kind == kind) for kind in _COUNTED}
+    due = ", ".join(f"{count:,} {_COUNTED[kind][count > 1]}" for kind, count in counts.items() if count)
+    said = noted(actions)
+    return (due or "Nothing is due") + (f"; {said}" if said else "")
+
+
+def noted(actions: Iterable[Action]) -> str:
+    """``3 refused, 2 notes``; '' where nothing is said."""
+    kinds = [action.kind for action in actions if not action.statements]
+    refused, notes = kinds.count("refuse"), kinds.count("report")
+    said = [f"{refused:,} refused"] if refused else []
+    said += [f"{notes:,} note{'s' if notes > 1 else ''}"] if notes else []
+    return ", ".join(said)

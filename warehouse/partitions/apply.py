@@ -21,8 +21,9 @@ from psycopg import errors, sql
 
 from warehouse.catalog.partition import RangePartition
 from warehouse.errors import Busy
-from warehouse.partitions.actions import Action, Statement
+from warehouse.partitions.actions import ACCESS_EXCLUSIVE, Action, Statement
 from warehouse.partitions.facts import PartitionedTable
+from warehouse.partitions.holders import holders
 from warehouse.partitions.plan import plan, wanted
 from warehouse.partitions.reading import read_partitioned
 from warehouse.partitions.targets import Target
@@ -164,7 +165,7 @@ def maintain(
                     report.findings = [action for action in actions if not action.statements]
                     changes = [action for action in actions if action.statements]
                     # The last time one by one: a failure is then that of its action.
-                    if _carry_out(connection, changes, patience, report, 0 if last else together, give_up=last):
+                    if _carry_out(connection, where, changes, patience, report, 0 if last else together, give_up=last):
                         break
         except Busy as busy:
             report.busy = busy.message
@@ -191,6 +192,7 @@ def maintainer(connection: Connection, where: tuple[str, str]) -> Generator[None
 
 def _carry_out(
     connection: Connection,
+    where: tuple[str, str],
     actions: Sequence[Action],
     patience: Patience,
     report: Report,
@@ -211,14 +213,17 @@ def _carry_out(
         while attempt < patience.attempts:
             attempt, failure = attempt + 1, ""
             try:
-                work.go_on()
+                with _warnings(connection) as warned:
+                    work.go_on()
+                if left[0].kind == "analyze":
+                    failure = next((text for text in warned if f'"{where[1]}"' in text), "")
                 break
             except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
                 failure = str(error.diag.message_primary)
-                if work.waited_long:
+                if work.waited_long or attempt == patience.attempts:
+                    failure += _held(connection, where, left[0], work)
                     break
-                if attempt < patience.attempts:
-                    patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
+                patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
             except (errors.DuplicateTable, errors.DuplicateObject, errors.InvalidObjectDefinition) as error:
                 if not give_up:
                     return False
@@ -238,6 +243,32 @@ def _carry_out(
             _log.info("%s.%s: %s %s %s", action.system, action.table, action.kind, action.partition, outcome)
         del left[: work.count]
     return True
+
+
+@contextmanager
+def _warnings(connection: Connection) -> Generator[list[str]]:
+    """What the server warns of in the block. ANALYZE of somebody else's table does nothing, and only warns."""
+    found: list[str] = []
+
+    def hear(said: psycopg.errors.Diagnostic) -> None:
+        if said.severity_nonlocalized == "WARNING":
+            found.append(said.message_primary or "")
+
+    connection.add_notice_handler(hear)
+    try:
+        yield found
+    finally:
+        connection.remove_notice_handler(hear)
+
+
+def _held(connection: Connection, where: tuple[str, str], action: Action, work: Work) -> str:
+    """By whom, right after the wait for a lock was given up."""
+    told = [statement.lock.partition(" on ") for statement in work.left if statement.lock]
+    long = work.waited_long
+    # What builds an index beside writers waits for whoever uses the table at all.
+    locks = [(ACCESS_EXCLUSIVE if long else lock, name) for lock, _, name in told]
+    by = holders(connection, *where, locks, attaching=action.kind == "create", building=long)
+    return f"; held by {by}" if by else ""
 
 
 class Work:
@@ -272,7 +303,8 @@ class Work:
         if not self.actions[0].alone:
             with self.connection.transaction():
                 self.connection.execute(
-                    "SELECT set_config('lock_timeout', %s, true)", (f"{self.patience.lock_timeout}ms",)
+                    "SELECT set_config('lock_timeout', %s, true), set_config('client_min_messages', 'warning', true)",
+                    (f"{self.patience.lock_timeout}ms",),
                 )
                 began = time.monotonic()
                 for statement in self.left:

@@ -126,8 +126,9 @@ def _missing(
         yield target.action(
             "refuse",
             "",
-            f"the clock says {at:%Y-%m-%d}, and its oldest partition begins on {early:%Y-%m-%d}",
-            remedy="Set the clock right; or make the partition of that day by hand, if it is meant.",
+            f"it is {at:%Y-%m-%d} by the date asked for or the clock, and its oldest partition begins on "
+            f"{early:%Y-%m-%d}",
+            remedy="Correct that date or the clock; or make the partition of that day by hand, if it is meant.",
         )
         return
     spans = wanted(declared, facts, at)
@@ -163,10 +164,11 @@ def _missing(
             continue
         taken.add(name)
         gap = newest is not None and span.end <= newest
+        why = "gap" if gap else "missing" if span.start <= at else "premake"
         yield target.action(
             "create",
             name,
-            f"{'gap' if gap else 'premake'}: {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC",
+            f"{why}: {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC",
             statements=_creation(facts, name, span),
         )
 
