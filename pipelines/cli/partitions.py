@@ -92,9 +92,13 @@ def apply(
         for each in done:
             console.print(f"  {each.action.kind} {_told(each.action)}", soft_wrap=True)
         for report in reports:
-            for told in [report.busy, *(f"{d.action.partition}: {d.failure}" for d in report.done if d.failure)]:
+            for told in [
+                report.busy,
+                *(f"{d.action.partition or d.action.kind}: {d.failure}" for d in report.done if d.failure),
+            ]:
                 if told:
-                    console.print(f"  [red]not done[/] {report.target.system}.{report.target.table}: {escape(told)}")
+                    name = f"{report.target.system}.{report.target.table}"
+                    console.print(f"  [red]not done[/] {name}: {escape(told)}", soft_wrap=True)
         _show_findings(findings)
         _show_failures(failures)
     if failures or any(report.failed or any(f.kind == "refuse" for f in report.findings) for report in reports):

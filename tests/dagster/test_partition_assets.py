@@ -7,10 +7,12 @@ import io
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psycopg
 import pytest
 import yaml
 from ingesting import PARTITIONED, Bench
@@ -21,6 +23,7 @@ from typer.testing import CliRunner
 from assets import keys
 from assets.partitions import CHECKS, partition_asset
 from warehouse.catalog.periods import period_start, shifted
+from warehouse.partitions.apply import Patience
 
 Run = Callable[[], dg.ExecuteInProcessResult]
 
@@ -198,6 +201,15 @@ def test_the_command_line_says_first_what_is_due_and_hides_no_note(
     assert told[1].startswith(f"refused: {bench.name}.facts_y2024m05 (source): the default partition holds rows")
     assert ask("apply")[0] == "0 actions done on 2 tables; 1 refused, 1 note."
     assert any(line.endswith("1 refused, 1 note") for line in ask("status"))
+
+    bench.source("DROP TABLE facts_y2024m06")
+    with psycopg.connect(bench.pair.source_admin) as other:
+        other.execute(f"LOCK TABLE {bench.name}.rest IN ACCESS SHARE MODE".encode())
+        monkeypatch.setattr("warehouse.partitions.apply.Patience", partial(Patience, attempts=1))
+        told = ask("apply", f"{bench.name}.facts", "--where", "source")
+        held = f"canceling statement due to lock timeout; held by pid {other.info.backend_pid} ("
+    assert told[0] == "0 actions done on 1 table; 1 not done, 1 refused, 1 note."
+    assert told[1].startswith(f"  not done {bench.name}.facts: facts_y2024m06: {held}"), "in one line"
 
     answer = json.loads(CliRunner().invoke(app, ["partitions", "status", "--json"]).stdout)
     (source,) = [table for table in answer["tables"] if table["where"] == "source"]
