@@ -338,10 +338,10 @@ def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) ->
     ends_well(process, demo, signal.SIGINT)
 
 
-def test_the_ui_ends_with_a_service_manager_s_signal_as_with_ctrl_c(drivetrain: CommandLine) -> None:
-    process = drivetrain.start("ui", "--port", "0")
+def test_the_ui_ends_with_a_service_manager_s_signal_as_with_ctrl_c(demo: CommandLine) -> None:
+    process = demo.start("ui", "--port", "0")
     address_of(process)
-    ends_well(process, drivetrain, signal.SIGTERM)
+    ends_well(process, demo, signal.SIGTERM)
 
 
 def until_dbt_is_at_work(demo: CommandLine, job: str, process: subprocess.Popen[str]) -> None:

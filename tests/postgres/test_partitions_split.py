@@ -314,7 +314,7 @@ def test_a_lock_that_is_not_to_be_had_is_said_and_nothing_is_lost(place: Place) 
     info = place.admin.info
     with psycopg.connect(info.dsn, password=info.password) as reader:
         reader.execute("SELECT count(*) FROM ledger")
-        with pytest.raises(Busy, match="no lock in 2 attempts"):
+        with pytest.raises(Busy, match=r"public\.ledger_p0: no lock in 2 attempts: .*, held by pid \d+"):
             run(place, doubling(0), Patience(lock_timeout=50, attempts=2, pause=0.01))
     run(place, doubling(0))
     assert content(place) == before

@@ -28,6 +28,7 @@ from psycopg import errors, sql
 from warehouse.errors import Busy, DrivetrainError
 from warehouse.partitions import mirror, successor, swap
 from warehouse.partitions.apply import Patience
+from warehouse.partitions.holders import holders
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
 from warehouse.partitions.splitting import Splitting, in_place, is_there, under_way, write_down
@@ -94,7 +95,7 @@ def split(
         if begun is not None:
             _refuse_altered(connection, splitting, columns)
         tell(f"{name}: {'going on' if begun else 'making its successors'}")
-        attempt = partial(patiently, connection, patience, progress)
+        attempt = partial(patiently, connection, splitting, patience, progress)
         if splitting.successor is not None:
             successor.make(connection, splitting, columns, attempt, begun is not None)
         elif begun is None:
@@ -107,11 +108,11 @@ def split(
     splitting = begun or splitting
     tell(f"{name}: clearing up")
     if splitting.successor is not None:
-        patiently(connection, patience, progress, partial(successor.settle, connection, splitting))
+        patiently(connection, splitting, patience, progress, partial(successor.settle, connection, splitting))
     else:
         for number, _ in enumerate(splitting.pieces):
-            patiently(connection, patience, progress, partial(swap.settle, connection, splitting, number))
-    patiently(connection, patience, progress, partial(swap.clear, connection, splitting))
+            patiently(connection, splitting, patience, progress, partial(swap.settle, connection, splitting, number))
+    patiently(connection, splitting, patience, progress, partial(swap.clear, connection, splitting))
     return progress
 
 
@@ -153,11 +154,13 @@ def abandon(connection: Connection, splitting: Splitting, patience: Patience | N
     """Undo a split that was begun; what it splits is as it was. False: there was none, or it is in place already."""
     if not is_there(connection, splitting.state) or in_place(connection, splitting):
         return False
-    patiently(connection, patience or Patience(), Progress(), partial(swap.remove, connection, splitting))
+    patiently(connection, splitting, patience or Patience(), Progress(), partial(swap.remove, connection, splitting))
     return True
 
 
-def patiently(connection: Connection, patience: Patience, progress: Progress, work: Callable[[], object]) -> None:
+def patiently(
+    connection: Connection, splitting: Splitting, patience: Patience, progress: Progress, work: Callable[[], object]
+) -> None:
     """Do work in one transaction under a short lock timeout, and again after a pause while it gets no lock.
 
     Raises:
@@ -172,7 +175,8 @@ def patiently(connection: Connection, patience: Patience, progress: Progress, wo
             return
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             if attempt == patience.attempts - 1:
-                raise _no_lock(patience, error) from error
+                by = holders(connection, splitting.schema, splitting.table, attaching=True)
+                raise _no_lock(splitting, patience, error, by) from error
             patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
 
 
@@ -183,10 +187,12 @@ def wait_briefly(connection: Connection, patience: Patience) -> None:
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{patience.lock_timeout}ms",))
 
 
-def _no_lock(patience: Patience, error: psycopg.Error) -> Busy:
+def _no_lock(splitting: Splitting, patience: Patience, error: psycopg.Error, by: str = "") -> Busy:
+    held = f", held by {by}" if by else ""
     return Busy(
-        f"no lock in {patience.attempts} attempts: {error.diag.message_primary}",
-        hint="What was done stays; run it again when the long transaction (pg_stat_activity) has ended.",
+        f"{splitting.schema}.{splitting.partition}: no lock in {patience.attempts} attempts: "
+        f"{error.diag.message_primary}{held}",
+        hint="What was done stays: run it again when that transaction (pg_stat_activity) has ended, or --abandon it.",
     )
 
 
@@ -212,7 +218,7 @@ def _copy(
             # A row that is waited for holds up the writers of the others: so, fewer of them, at last only itself.
             failed, size = failed + 1, max(1, size // 8)
             if failed == patience.attempts:
-                raise _no_lock(patience, error) from error
+                raise _no_lock(splitting, patience, error) from error
             patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
             continue
         took, failed = time.monotonic() - began, 0
@@ -247,7 +253,13 @@ def _prove(
         if mirror.equal(connection, splitting, columns):
             break
         for number, _ in enumerate(splitting.pieces):
-            patiently(connection, patience, progress, partial(_mend, connection, splitting, columns, number, progress))
+            patiently(
+                connection,
+                splitting,
+                patience,
+                progress,
+                partial(_mend, connection, splitting, columns, number, progress),
+            )
     else:
         _outlive(connection, patience, mirror.snapshots(connection))
         if not mirror.equal(connection, splitting, columns):
@@ -257,7 +269,7 @@ def _prove(
             )
     for number, piece in enumerate(splitting.pieces):
         if not isinstance(piece, Successor):
-            patiently(connection, patience, progress, partial(mirror.bind, connection, splitting, number))
+            patiently(connection, splitting, patience, progress, partial(mirror.bind, connection, splitting, number))
             connection.execute(
                 sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
                     splitting.beside(number), sql.Identifier(f"{splitting.mark}_bound")
