@@ -69,7 +69,7 @@ def convert(
 
 def _show(splitting: Splitting, begun: bool) -> None:
     verb = "convert" if splitting.successor else "split"
-    console.print(f"[bold]{verb}[/] {splitting.schema}.{splitting.partition}{' (begun)' if begun else ''}")
+    console.print(f"{verb} {splitting.schema}.{splitting.partition}{' (begun)' if begun else ''}", markup=False)
     for number, step in enumerate(outline(splitting), start=1):
         console.print(f"  {number}. {step.what}", markup=False, highlight=False, soft_wrap=True)
         if step.lock:
@@ -93,10 +93,10 @@ def _undo(connection: Connection, begun: list[Splitting], plan: bool, json: bool
         show_json({"would_undo" if plan else "undone": listed, "in_place": [each.partition for each in kept]})
         return
     names = ", ".join(each.partition for each in undone) or "nothing"
-    console.print(f"{'Would undo' if plan else 'Undone'}: {names}.")
+    console.print(f"{'Would undo' if plan else 'Undone'}: {names}.", markup=False)
     if kept:
         names = ", ".join(each.partition for each in kept)
-        console.print(f"In its new place already: {names}. Run it without --abandon to clear up.")
+        console.print(f"In its new place already: {names}. Run it without --abandon to clear up.", markup=False)
     if undone and isinstance(undone[0].pieces[0], HashPiece):
         console.print("What was split before stays so: a hash never shrinks. Rehash again to finish it.")
 
@@ -134,7 +134,9 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list
                 try:
                     done.append((each, split(connection, each, tell=progress.update)))
                 except KeyboardInterrupt:
-                    console.print(f"{each.partition} is under way: the same command goes on, --abandon undoes it.")
+                    console.print(
+                        f"{each.partition} is under way: the same command goes on, --abandon undoes it.", markup=False
+                    )
                     raise
             # What came of times without a partition while a table was converted has a default partition of its own.
             due = look(connection, target, place) if any(each.successor for each in due) else []
