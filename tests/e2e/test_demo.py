@@ -338,6 +338,7 @@ def test_the_ui_serves_every_asset_until_it_is_interrupted(demo: CommandLine) ->
     ends_well(process, demo, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_the_ui_ends_with_a_service_manager_s_signal_as_with_ctrl_c(demo: CommandLine) -> None:
     process = demo.start("ui", "--port", "0")
     address_of(process)
