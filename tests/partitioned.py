@@ -224,3 +224,32 @@ def limit_files(process: int, size: int) -> None:
     if os.geteuid() == 0:
         account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
     subprocess.run(["prlimit", f"--pid={process}", f"--fsize={size}"], check=True, **account)
+
+
+def make_ledger(place: Place, rows: int) -> None:
+    """``ledger``: partitioned by a hash of the rider, in two."""
+    place("CREATE TABLE riders (id int PRIMARY KEY)")
+    place("INSERT INTO riders SELECT generate_series(0, 99)")
+    place(
+        "CREATE TABLE ledger (id bigint GENERATED ALWAYS AS IDENTITY, rider int NOT NULL REFERENCES riders,"
+        " amount numeric(12,2), note text, twice numeric GENERATED ALWAYS AS (amount * 2) STORED,"
+        " PRIMARY KEY (id, rider)) PARTITION BY HASH (rider)"
+    )
+    for remainder in (0, 1):
+        bound = f"FOR VALUES WITH (MODULUS 2, REMAINDER {remainder})"
+        place(f"CREATE TABLE ledger_p{remainder} PARTITION OF ledger {bound}")
+    place("CREATE INDEX ledger_amount ON ledger (amount)")
+    place.own("riders", "ledger", "ledger_p0", "ledger_p1")
+    place("GRANT SELECT, INSERT, UPDATE, DELETE ON ledger TO {}", place.app)
+    place(f"INSERT INTO ledger (rider, amount) SELECT i % 100, i FROM generate_series(1, {rows}) AS i")
+
+
+def killed(place: Place, step: Callable[..., Any], when: str) -> Callable[..., Any]:
+    """The same step, whose session the server ends ``before`` or ``after`` it."""
+
+    def dying(connection: psycopg.Connection[Any], *rest: Any) -> Any:
+        answer = step(connection, *rest) if when == "after" else None
+        place.kill(connection.info.backend_pid)
+        return step(connection, *rest) if when == "before" else answer
+
+    return dying

@@ -6,12 +6,11 @@ import datetime as dt
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from partitioned import Place
+from partitioned import Place, killed, make_ledger
 
 from demo.servers import Servers
 from demo.servers.binaries import client
@@ -20,10 +19,7 @@ from warehouse.errors import Busy, DrivetrainError
 from warehouse.partitions import mirror, swap
 from warehouse.partitions import split as splits
 from warehouse.partitions.apply import Patience, read_and_plan
-from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.pieces import halves
-from warehouse.partitions.reading import read_partitioned
-from warehouse.partitions.reshape import growth
 from warehouse.partitions.split import Progress, abandon, split
 from warehouse.partitions.splitting import Splitting, under_way
 from warehouse.partitions.targets import Target
@@ -35,26 +31,12 @@ NOW = dt.datetime(2024, 3, 10, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def place(empty_database: str) -> Iterator[Place]:
-    made = Place(empty_database)
-    try:
-        made("CREATE TABLE riders (id int PRIMARY KEY)")
-        made("INSERT INTO riders SELECT generate_series(0, 99)")
-        made(
-            "CREATE TABLE ledger (id bigint GENERATED ALWAYS AS IDENTITY, rider int NOT NULL REFERENCES riders,"
-            " amount numeric(12,2), note text, twice numeric GENERATED ALWAYS AS (amount * 2) STORED,"
-            " PRIMARY KEY (id, rider)) PARTITION BY HASH (rider)"
-        )
-        for remainder in (0, 1):
-            bound = f"FOR VALUES WITH (MODULUS 2, REMAINDER {remainder})"
-            made(f"CREATE TABLE ledger_p{remainder} PARTITION OF ledger {bound}")
-        made("CREATE INDEX ledger_amount ON ledger (amount)")
-        made.own("riders", "ledger", "ledger_p0", "ledger_p1")
-        made("GRANT SELECT, INSERT, UPDATE, DELETE ON ledger TO {}", made.app)
-        made(f"INSERT INTO ledger (rider, amount) SELECT i % 100, i FROM generate_series(1, {ROWS}) AS i")
-        yield made
-    finally:
-        made.close()
+def place(place: Place) -> Place:
+    make_ledger(place, ROWS)
+    return place
+
+
+TARGET = Target("app", "ledger", "source", HashPartition(hash="rider", modulus=2, name="{table}_p{remainder}"))
 
 
 def doubling(remainder: int = 0, modulus: int = 2) -> Splitting:
@@ -257,15 +239,8 @@ def test_a_session_killed_at_any_step_is_completed_by_the_next(
     place: Place, step: tuple[Any, str], when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = content(place)
-    original = getattr(*step)
-
-    def dying(connection: psycopg.Connection[Any], *rest: Any) -> Any:
-        answer = original(connection, *rest) if when == "after" else None
-        place.kill(connection.info.backend_pid)
-        return original(connection, *rest) if when == "before" else answer
-
     with monkeypatch.context() as patch:
-        patch.setattr(*step, dying)
+        patch.setattr(*step, killed(place, getattr(*step), when))
         with pytest.raises(psycopg.OperationalError):
             run(place, doubling(0))
     assert content(place) == before
@@ -285,7 +260,7 @@ def test_a_split_can_be_abandoned_until_the_swap(place: Place, monkeypatch: pyte
             run(place, doubling(0))
     with connect(place.dsn, see_all_rows=True) as connection:
         assert under_way(connection, "public", "ledger") == [doubling(0)]
-        ((_, _, actions),) = read_and_plan(connection, [(HASHED, ("public", "ledger"))], NOW)
+        ((_, _, actions),) = read_and_plan(connection, [(TARGET, ("public", "ledger"))], NOW)
         assert [action.reason for action in actions if action.partition == "ledger_p0"] == [
             "its split was begun, and has not ended"
         ]
@@ -343,47 +318,6 @@ def test_a_table_without_a_key_is_refused(place: Place) -> None:
     pieces = tuple(halves("keyless", "{table}_p{remainder}", 1, 0, 2))
     with pytest.raises(DrivetrainError, match="no primary key"):
         run(place, Splitting("public", "keyless", "keyless_p0", "rider", pieces))
-
-
-def whole_table(place: Place, table: str) -> PartitionedTable:
-    with connect(place.dsn, see_all_rows=True) as connection:
-        return read_partitioned(connection, [("public", table)])["public", table]
-
-
-GROWING = HashPartition(hash="rider", modulus=2, name="{table}_p{remainder}", grow_to=32)
-HASHED = Target("app", "ledger", "source", GROWING)
-
-
-@pytest.mark.parametrize("goals", [(4, 8, 16), (32,)])
-def test_a_hash_grows_to_any_multiple(place: Place, goals: tuple[int, ...]) -> None:
-    before = content(place)
-    for goal in goals:
-        for due in growth(HASHED, whole_table(place, "ledger"), goal):
-            run(place, due)
-        facts = whole_table(place, "ledger")
-        assert sorted(part.slot for part in facts.parts if part.slot) == [(goal, each) for each in range(goal)]
-        assert growth(HASHED, facts, goal) == []
-    assert content(place) == before
-    assert place.leftovers() == []
-
-
-def test_a_growth_that_was_interrupted_between_two_remainders_goes_on(place: Place) -> None:
-    run(place, growth(HASHED, whole_table(place, "ledger"), 4)[0])
-    assert [due.partition for due in growth(HASHED, whole_table(place, "ledger"), 4)] == ["ledger_p1"]
-
-
-@pytest.mark.parametrize(
-    ("goal", "said"), [(3, "does not divide into 3 parts"), (64, "to 32 at most, and 64"), (5, "does not divide")]
-)
-def test_a_growth_that_cannot_be_is_refused(place: Place, goal: int, said: str) -> None:
-    with pytest.raises(DrivetrainError, match=said):
-        growth(HASHED, whole_table(place, "ledger"), goal)
-
-
-def test_what_a_foreign_key_references_cannot_be_split(place: Place) -> None:
-    place("CREATE TABLE notes (id bigint, rider int, FOREIGN KEY (id, rider) REFERENCES ledger)")
-    with pytest.raises(DrivetrainError, match=r"foreign key notes_id_rider_fkey of public\.notes"):
-        growth(HASHED, whole_table(place, "ledger"), 4)
 
 
 def test_a_database_restored_from_a_dump_of_the_middle_is_written_to_and_completed(

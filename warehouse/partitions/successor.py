@@ -273,7 +273,9 @@ def settle(connection: Connection, splitting: Splitting) -> None:
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
     row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(rest)).fetchone()
     if row is not None and row[0]:
-        name = sql.Identifier(f"{splitting.table}_default")
-        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(rest, name))
+        name = f"{splitting.table}_default"
+        if len(name.encode()) > ddl.NAME_BYTES or is_there(connection, sql.Identifier(splitting.schema, name)):
+            name = f"{splitting.mark}_default"
+        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(rest, sql.Identifier(name)))
     else:
         connection.execute(sql.SQL("DROP TABLE {}").format(rest))
