@@ -190,7 +190,10 @@ def growth_of(connection: Connection, target: Target, place: Place, goal: int) -
 
 def conversion_of(connection: Connection, target: Target, place: Place, at: dt.datetime) -> list[Splitting]:
     """How a plain table, default and open-ended partitions become what the policy declares: what was begun, or what is
-    to be.
+    to be. Where much is to be split, this is the first part of it.
+
+    Raises:
+        DrivetrainError: nothing can be done, though something is to be.
     """
     begun = under_way(connection, *place)
     if begun:
@@ -200,13 +203,21 @@ def conversion_of(connection: Connection, target: Target, place: Place, at: dt.d
     if not facts.strategy and not isinstance(declared, ListPartition):
         column = declared.range if isinstance(declared, RangePartition) else declared.hash
         original = read_original(connection, sql.Identifier(*place).as_string(connection), column, [])
-        readable = isinstance(declared, RangePartition) and original.key_type in TIMES
-        extent = read_extent(connection, *place, column) if readable else None
+        extent = None
+        if isinstance(declared, RangePartition) and original.key_type in TIMES:
+            extent = read_extent(connection, *place, column, declared.every)
         return [conversion(target, facts, original, at, extent)]
     splits: list[Splitting] = []
+    refused: DrivetrainError | None = None
+    every = declared.every if isinstance(declared, RangePartition) else "month"
     for part in to_dissolve(facts):
-        extent = read_extent(connection, part.schema, part.name, facts.columns[0])
-        splits.append(dissolution(target, facts, part, at, extent))
+        try:
+            extent = read_extent(connection, part.schema, part.name, facts.columns[0], every)
+            splits.append(dissolution(target, facts, part, at, extent))
+        except DrivetrainError as error:
+            refused = refused or error
+    if refused and not splits:
+        raise refused
     return splits
 
 

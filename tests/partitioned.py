@@ -70,6 +70,13 @@ class Place:
             )
         ]
 
+    def bound(self, partition: str) -> str:
+        """As PostgreSQL writes it."""
+        query = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = %s::regclass"
+        row = self.admin.execute(query, [sql.Identifier(partition).as_string()]).fetchone()
+        assert row is not None
+        return str(row[0])
+
     def maintain(
         self, policy: Partition = MONTHLY, *, table: str = "facts", at: dt.datetime = AT, patience: Patience = QUICK
     ) -> Report:

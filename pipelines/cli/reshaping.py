@@ -12,7 +12,7 @@ import typer
 from pipelines.cli.output import console, show_json
 from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.partitions.apply import maintain, maintainer
 from warehouse.partitions.pieces import HashPiece
 from warehouse.partitions.split import Progress, abandon, split
@@ -81,7 +81,11 @@ def _show(splitting: Splitting, begun: bool) -> None:
             soft_wrap=True,
         )
     elif not isinstance(splitting.pieces[0], HashPiece):
-        console.print(f"  {splitting.partition} will be gone: rows of other times are refused.", soft_wrap=True)
+        console.print(
+            f"  {splitting.partition} stays for what rows of other times it has then; if it has none, it is gone, and "
+            "such rows are refused.",
+            soft_wrap=True,
+        )
 
 
 def _undo(connection: Connection, begun: list[Splitting], plan: bool, json: bool) -> None:
@@ -129,6 +133,7 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list
                 console.print("Nothing is to be done: it is what its policy says.")
             return []
         done: list[tuple[Splitting, Progress]] = []
+        left: DrivetrainError | None = None
         while due:
             for each in due:
                 try:
@@ -138,8 +143,10 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list
                         f"{each.partition} is under way: the same command goes on, --abandon undoes it.", markup=False
                     )
                     raise
-            # What came of times without a partition while a table was converted has a default partition of its own.
-            due = look(connection, target, place) if any(each.successor for each in due) else []
+            try:  # rows of times without a partition may be left, or have come meanwhile
+                due = look(connection, target, place)
+            except DrivetrainError as error:
+                due, left = [], error
         upkeep = maintain(connection, target, place, dt.datetime.now(dt.UTC)) if done else None
     if json:
         show_json({"splits": [{"partition": e.partition, **dataclasses.asdict(result)} for e, result in done]})
@@ -155,4 +162,6 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list
             )
         for undone in [each for each in (upkeep.done if upkeep else []) if each.failure]:
             console.print(f"  not done: {undone.action.partition}: {undone.failure}", markup=False, soft_wrap=True)
+    if left:
+        raise left
     return [each for each, _ in done]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from partitioned import Place
 
+from resources.partitions import conversion_of
 from warehouse.catalog.partition import RangePartition
 from warehouse.errors import DrivetrainError
+from warehouse.partitions import mirror
 from warehouse.partitions.apply import Patience
-from warehouse.partitions.reading import read_extent, read_partitioned
-from warehouse.partitions.reshape import dissolution, to_dissolve
+from warehouse.partitions.reshape import MOST_PIECES
 from warehouse.partitions.split import split
 from warehouse.partitions.targets import Target
 from warehouse.postgres.sessions import connect
@@ -21,12 +23,11 @@ MONTHLY = Target("app", "facts", "source", RangePartition(range="at", name="{tab
 AT = dt.datetime(2024, 3, 10, tzinfo=dt.UTC)
 
 
-def dissolve(place: Place) -> list[str]:
+def dissolve(place: Place, target: Target = MONTHLY) -> list[str]:
+    """As far as one look goes."""
     with connect(place.dsn, see_all_rows=True) as connection:
-        facts = read_partitioned(connection, [("public", "facts")])["public", "facts"]
-        for part in to_dissolve(facts):
-            extent = read_extent(connection, part.schema, part.name, facts.columns[0])
-            split(connection, dissolution(MONTHLY, facts, part, AT, extent), QUICK)
+        for due in conversion_of(connection, target, ("public", "facts"), AT):
+            split(connection, due, QUICK)
     return place.partitions()
 
 
@@ -88,17 +89,103 @@ def test_rows_without_a_time_keep_a_default_partition(ranged: Place, time: str) 
     ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
     ranged.own("rest")
     ranged(f"INSERT INTO facts VALUES (1, '{time}'), (2, '2024-02-01+00')")
-    with pytest.raises(DrivetrainError, match=r"1 row\(s\) of rest have no time, an infinite or a far one"):
+    assert "facts_y2024m02" in dissolve(ranged)
+    assert ranged.rows("SELECT id FROM rest") == [(1,)]
+    assert ranged.rows("SELECT count(*) FROM facts") == [(2,)]
+    assert ranged.leftovers() == []
+    with pytest.raises(DrivetrainError, match=r"rest has 1 row\(s\) of no time, an infinite or a far one"):
         dissolve(ranged)
 
 
-def test_an_outlier_makes_no_hundreds_of_partitions(ranged: Place) -> None:
+@pytest.mark.parametrize("outlier", ["1970-01-01", "2070-01-01"])
+def test_an_outlier_makes_no_hundreds_of_partitions(ranged: Place, outlier: str) -> None:
     ranged("CREATE TABLE rest PARTITION OF facts DEFAULT")
     ranged.own("rest")
-    ranged("INSERT INTO facts VALUES (1, '2070-01-01+00')")
-    with pytest.raises(DrivetrainError, match="2070-01-01 00:00:00") as raised:
+    ranged(f"INSERT INTO facts VALUES (1, '{outlier}+00'), (2, '2023-11-15+00')")
+    assert len(dissolve(ranged)) == 7  # November to April, and the rest
+    assert ranged.rows("SELECT id FROM rest") == [(1,)]
+    with pytest.raises(DrivetrainError, match=f"rest has rows of {outlier}.* more than 120 periods") as raised:
         dissolve(ranged)
-    assert "is some row's time wrong?" in raised.value.hint
+    assert "Is their time wrong?" in raised.value.hint
+
+
+def test_an_outlier_keeps_an_endless_partition(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts FOR VALUES FROM ('2024-02-01+00') TO (MAXVALUE)")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2070-01-01+00'), (2, '2024-02-15+00')")
+    assert dissolve(ranged)[-2:] == ["facts_y2024m04", "rest"]
+    assert ranged.bound("rest") == "FOR VALUES FROM ('2024-05-01 00:00:00+00') TO (MAXVALUE)"
+    assert ranged.rows("SELECT id FROM rest") == [(1,)]
+
+
+def test_an_endless_partition_that_begins_long_before_its_rows_is_refused(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts FOR VALUES FROM ('2024-02-01+00') TO (MAXVALUE)")
+    ranged("ALTER TABLE facts DETACH PARTITION facts_y2024m01")
+    ranged("ALTER TABLE facts DETACH PARTITION rest")
+    ranged("ALTER TABLE facts ATTACH PARTITION rest FOR VALUES FROM ('1970-01-01+00') TO (MAXVALUE)")
+    ranged.own("rest")
+    with pytest.raises(DrivetrainError, match="rest begins on 1970-01-01, more than 120 periods"):
+        dissolve(ranged)
+
+
+def test_an_endless_partition_of_far_times_waits_for_them(ranged: Place) -> None:
+    ranged("CREATE TABLE rest PARTITION OF facts FOR VALUES FROM ('2030-01-01+00') TO (MAXVALUE)")
+    ranged.own("rest")
+    with pytest.raises(DrivetrainError, match="begins only on 2030-01-01"):
+        dissolve(ranged)
+
+
+@pytest.mark.parametrize("bound", ["DEFAULT", "FOR VALUES FROM ('2024-02-01+00') TO (MAXVALUE)"])
+def test_more_days_than_one_lock_bears_are_split_one_after_the_other(ranged: Place, bound: str) -> None:
+    ranged(f"CREATE TABLE rest PARTITION OF facts {bound}")
+    ranged.own("rest")
+    ranged(
+        "INSERT INTO facts SELECT i, '2024-02-01+00'::timestamptz + i * interval '1 day' FROM generate_series(0, 199) i"
+    )
+    daily = Target("app", "facts", "source", RangePartition(range="at", name="{table}_{year}{month}{day}", every="day"))
+    assert len(dissolve(ranged, daily)) == 1 + MOST_PIECES + 1
+    assert len(dissolve(ranged, daily)) == 1 + 200
+    assert ranged.rows("SELECT count(*), count(DISTINCT id) FROM facts") == [(200, 200)]
+    assert ranged.leftovers() == []
+
+
+@pytest.mark.parametrize("bound", ["DEFAULT", "FOR VALUES FROM ('2024-02-01+00') TO (MAXVALUE)"])
+def test_rows_of_times_that_nobody_expected_come_meanwhile(
+    ranged: Place, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranged(f"CREATE TABLE rest PARTITION OF facts {bound}")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2024-02-01+00')")
+    before = mirror.equal
+
+    def equal(*arguments: Any) -> bool:
+        ranged("INSERT INTO facts VALUES (2, '2024-09-09+00'), (3, 'infinity') ON CONFLICT DO NOTHING")
+        return before(*arguments)
+
+    monkeypatch.setattr(mirror, "equal", equal)
+    assert dissolve(ranged)[-1] == "rest"
+    assert ranged.rows("SELECT id FROM rest ORDER BY id") == [(2,), (3,)]
+    monkeypatch.undo()
+    assert "facts_y2024m09" in dissolve(ranged)
+    assert ranged.rows("SELECT id FROM rest ORDER BY id") == [(3,)]
+    assert ranged.leftovers() == []
+
+
+@pytest.mark.parametrize("bound", ["DEFAULT", "FOR VALUES FROM ('2024-02-01+00') TO (MAXVALUE)"])
+def test_attaching_looks_at_no_row(ranged: Place, bound: str) -> None:
+    """Of the rest neither, which may be large: or the parent would be locked for as long as a scan takes."""
+    ranged(f"CREATE TABLE rest PARTITION OF facts {bound}")
+    ranged.own("rest")
+    ranged("INSERT INTO facts VALUES (1, '2024-02-01+00'), (2, '2070-01-01+00')")
+    said: list[str] = []
+    with connect(ranged.dsn, see_all_rows=True) as connection:
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+        connection.execute("SET client_min_messages = debug1")
+        (due,) = conversion_of(connection, MONTHLY, ("public", "facts"), AT)
+        split(connection, due, QUICK)
+    assert len([text for text in said if "is implied by existing constraints" in text]) == len(due.pieces), said
+    assert due.pieces[-1].rest
+    assert "rest" in ranged.partitions()
 
 
 def test_a_name_that_an_index_has_is_no_obstacle(ranged: Place) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -153,7 +154,7 @@ def test_nothing_is_lost_or_doubled_beside_writers(
     original = splits._swap  # type: ignore[reportPrivateUsage]
     compared: list[bool] = []
 
-    def swap(connection: Any, splitting: Splitting, columns: Any, progress: Progress) -> None:
+    def swap(connection: Any, splitting: Splitting, *others: Any) -> None:
         """With the parent locked by nobody yet: then the writers go on until the lock is had."""
         connection.execute("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE")
         whole = connection.execute("SELECT array_agg(p::text ORDER BY id) FROM ledger_p0 AS p").fetchone()
@@ -162,7 +163,7 @@ def test_nothing_is_lost_or_doubled_beside_writers(
             f"SELECT array_agg(p::text ORDER BY id) FROM (SELECT * FROM {mark}_0 UNION ALL SELECT * FROM {mark}_1) AS p"
         ).fetchone()
         compared.append(whole == pieces)
-        original(connection, splitting, columns, progress)
+        original(connection, splitting, *others)
 
     monkeypatch.setattr(splits, "_swap", swap)
     with Writers(place, isolation) as writers:
@@ -293,6 +294,56 @@ def test_a_lock_that_is_not_to_be_had_is_said_and_nothing_is_lost(place: Place) 
             run(place, doubling(0), Patience(lock_timeout=50, attempts=2, pause=0.01))
     run(place, doubling(0))
     assert content(place) == before
+
+
+def test_writers_do_not_wait_while_vacuum_is_waited_for(place: Place) -> None:
+    """Whoever vacuums or analyses holds the partition for as long as it takes."""
+    patience = Patience(lock_timeout=100, vacuum_timeout=400, attempts=2, pause=0.01)
+    info = place.admin.info
+    with psycopg.connect(info.dsn, password=info.password) as vacuum:
+
+        def step(text: str) -> None:
+            if text.endswith("swapping"):
+                vacuum.execute("LOCK TABLE ledger_p0 IN SHARE UPDATE EXCLUSIVE MODE")
+                writing.start()
+
+        def write() -> None:
+            with psycopg.connect(info.dsn, password=info.password, autocommit=True) as writer:
+                writer.execute("SET lock_timeout = '50ms'")
+                while not end.is_set():
+                    writer.execute("INSERT INTO ledger (rider, amount) VALUES (1, 1)")
+                    written.append(1)
+
+        written: list[int] = []
+        end, writing = threading.Event(), Failing(write)
+        try:
+            with (
+                connect(place.dsn, see_all_rows=True) as connection,
+                pytest.raises(Busy, match="no lock in 2 attempts"),
+            ):
+                split(connection, doubling(0), patience, step)
+        finally:
+            end.set()
+            writing.join()
+    assert writing.failure is None
+    assert len(written) > 10
+    run(place, doubling(0))
+    assert content(place)[0] == ROWS + len(written)
+
+
+class Failing(threading.Thread):
+    """A thread whose failure can be seen."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__()
+        self.work = work
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except Exception as error:
+            self.failure = error
 
 
 def test_a_transaction_older_than_the_copying_is_waited_for(place: Place) -> None:

@@ -47,6 +47,7 @@ class Patience:
     Attributes:
         lock_timeout: milliseconds that one attempt waits. Whoever comes after a waiting ACCESS EXCLUSIVE waits with
             it, so this is also about the longest that maintenance holds up a writer.
+        vacuum_timeout: milliseconds that vacuum and ANALYZE are waited for where writers do not wait with us.
         build_timeout: milliseconds that building an index, or dropping the rest of one, waits for older transactions.
             It holds up no writer meanwhile, and what was given up is begun anew by the next run only.
         attempts: before an action is given up; the next run tries again.
@@ -55,10 +56,18 @@ class Patience:
     """
 
     lock_timeout: int = 200
+    vacuum_timeout: int = 5_000
     build_timeout: int = 120_000
     attempts: int = 30
     pause: float = 0.5
     sleep: Callable[[float], None] = time.sleep
+
+
+def wait_at_most(connection: Connection, milliseconds: int) -> None:
+    """For any lock until the transaction ends; rows' locks too, so that in a deadlock this session yields, long before
+    the server (deadlock_timeout) would choose a writer.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{milliseconds}ms",))
 
 
 @dataclass(frozen=True)

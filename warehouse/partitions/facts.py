@@ -226,9 +226,11 @@ class Extent:
 
     Attributes:
         first, last: None if there is no row.
+        periods: first days of the periods that they are in, in UTC.
         odd: rows whose time is NULL, infinite, or not of the years 2 to 9989.
     """
 
     first: dt.datetime | None
     last: dt.datetime | None
+    periods: frozenset[dt.date] = frozenset()
     odd: int = 0

@@ -16,10 +16,13 @@ class HashPiece:
     name: str
     modulus: int
     remainder: int
+    rest = False
 
     def bound(self) -> sql.Composable:
         """As ATTACH PARTITION takes it."""
-        return sql.SQL("WITH (MODULUS {}, REMAINDER {})").format(sql.Literal(self.modulus), sql.Literal(self.remainder))
+        return sql.SQL("FOR VALUES WITH (MODULUS {}, REMAINDER {})").format(
+            sql.Literal(self.modulus), sql.Literal(self.remainder)
+        )
 
     def holds(self, parent: sql.Identifier, column: sql.Composable) -> sql.Composable:
         """Whether a row belongs here: PostgreSQL's own partition constraint, by which ATTACH knows it for proven.
@@ -37,28 +40,68 @@ class HashPiece:
 
 @dataclass(frozen=True)
 class RangePiece:
-    """Rows of one range of time, as bounds are written for the key's type."""
+    """Rows of one range of time, as bounds are written for the key's type; an end that is None is open."""
 
     name: str
-    start: str
-    end: str
+    start: str | None
+    end: str | None
+
+    @property
+    def rest(self) -> bool:
+        """Whether it is there only for rows of times that no other piece has."""
+        return self.start is None or self.end is None
 
     def bound(self) -> sql.Composable:
         """As ATTACH PARTITION takes it."""
-        return sql.SQL("FROM ({}) TO ({})").format(sql.Literal(self.start), sql.Literal(self.end))
+        start = sql.SQL("MINVALUE") if self.start is None else sql.Literal(self.start)
+        end = sql.SQL("MAXVALUE") if self.end is None else sql.Literal(self.end)
+        return sql.SQL("FOR VALUES FROM ({}) TO ({})").format(start, end)
 
     def holds(self, parent: sql.Identifier, column: sql.Composable) -> sql.Composable:  # noqa: ARG002
         """Whether a row belongs here."""
-        return sql.SQL("{column} IS NOT NULL AND {column} >= {} AND {column} < {}").format(
-            sql.Literal(self.start), sql.Literal(self.end), column=column
-        )
+        return sql.SQL("{} IS NOT NULL AND {}").format(column, within(self.start, self.end, column))
 
     def as_json(self) -> dict[str, Any]:
         """To be kept until the split is done."""
         return {"name": self.name, "start": self.start, "end": self.end}
 
 
-Part = HashPiece | RangePiece
+@dataclass(frozen=True)
+class DefaultPiece:
+    """Rows that no range has: of no time, of an infinite one, or of one that nobody expected.
+
+    Attributes:
+        ranges: of all other partitions, those that were there and those that the split makes.
+    """
+
+    name: str
+    ranges: tuple[tuple[str | None, str | None], ...]
+    rest = True
+
+    def bound(self) -> sql.Composable:
+        """As ATTACH PARTITION takes it."""
+        return sql.SQL("DEFAULT")
+
+    def holds(self, parent: sql.Identifier, column: sql.Composable) -> sql.Composable:  # noqa: ARG002
+        """Whether a row belongs here: PostgreSQL's own constraint of a default partition."""
+        if not self.ranges:
+            return sql.SQL("true")
+        ranges = sql.SQL(" OR ").join(sql.SQL("({})").format(within(*each, column)) for each in self.ranges)
+        return sql.SQL("NOT ({} IS NOT NULL AND ({}))").format(column, ranges)
+
+    def as_json(self) -> dict[str, Any]:
+        """To be kept until the split is done."""
+        return {"name": self.name, "ranges": self.ranges}
+
+
+Part = HashPiece | RangePiece | DefaultPiece
+
+
+def within(start: str | None, end: str | None, column: sql.Composable) -> sql.Composable:
+    """Whether a time, which is not NULL, is in a range; an end that is None is open."""
+    sides = ((sql.SQL("{} >= {}"), start), (sql.SQL("{} < {}"), end))
+    given = [side.format(column, sql.Literal(value)) for side, value in sides if value is not None]
+    return sql.SQL(" AND ").join(given) if given else sql.SQL("true")
 
 
 @dataclass(frozen=True)
@@ -70,6 +113,7 @@ class Successor:
 
     name: str
     parts: tuple[Part, ...]
+    rest = False
 
     @property
     def by_range(self) -> bool:
@@ -96,6 +140,8 @@ def from_json(content: dict[str, Any]) -> Piece:
 
 
 def _part(content: dict[str, Any]) -> Part:
+    if "ranges" in content:
+        return DefaultPiece(content["name"], tuple((start, end) for start, end in content["ranges"]))
     return HashPiece(**content) if "modulus" in content else RangePiece(**content)
 
 

@@ -88,6 +88,14 @@ def too_wide(declared: RangePartition, facts: PartitionedTable, at: dt.datetime)
     return wide
 
 
+def apart(every: Period, earlier: dt.date, later: dt.date) -> bool:
+    """Whether more than ``WIDEST_GAP`` periods lie between two that begin on these days."""
+    try:
+        return shifted(every, earlier, WIDEST_GAP[every] + 1) < later
+    except OverflowError:
+        return False
+
+
 def _gaps(declared: RangePartition, facts: PartitionedTable, at: dt.datetime) -> list[Span]:
     """What no partition covers: before, around and after the current period, apart."""
     today = at.astimezone(dt.UTC).date()

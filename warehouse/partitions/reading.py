@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from psycopg import sql
 
+from warehouse.catalog.periods import Period
 from warehouse.partitions import sql as queries
 from warehouse.partitions.facts import (
     Bound,
@@ -215,21 +216,21 @@ def read_surroundings(connection: Connection, relation: str) -> Surroundings:
     return _surroundings(found[1:])
 
 
-def read_extent(connection: Connection, schema: str, name: str, key_column: str) -> Extent:
-    """The times of a relation's rows; one scan of it, or less where the column has an index."""
+def read_extent(connection: Connection, schema: str, name: str, key_column: str, every: Period) -> Extent:
+    """The times of a relation's rows, and the periods that they are in; one scan of it."""
     row = connection.execute(
         sql.SQL(
-            "SELECT min({c}) FILTER (WHERE {usual}), max({c}) FILTER (WHERE {usual}),"
-            " count(*) FILTER (WHERE ({usual}) IS NOT TRUE) FROM {t}"
-        ).format(
-            c=sql.Identifier(key_column),
-            t=sql.Identifier(schema, name),
-            usual=sql.SQL("{c} >= '0002-01-01' AND {c} < '9990-01-01'").format(c=sql.Identifier(key_column)),
-        )
+            "SELECT min(first), max(last), coalesce(array_agg(period) FILTER (WHERE usual), '{{}}'),"
+            " coalesce(sum(rows) FILTER (WHERE NOT usual), 0)::bigint"
+            " FROM (SELECT usual, CASE WHEN usual THEN date_trunc({every}, c)::date END AS period, count(*) AS rows,"
+            " min(c) FILTER (WHERE usual) AS first, max(c) FILTER (WHERE usual) AS last"
+            " FROM (SELECT {c} AS c, ({c} >= '0002-01-01' AND {c} < '9990-01-01') IS TRUE AS usual FROM {t}) AS times"
+            " GROUP BY 1, 2) AS periods"
+        ).format(c=sql.Identifier(key_column), t=sql.Identifier(schema, name), every=sql.Literal(every))
     ).fetchone()
     assert row is not None
-    first, last, odd = row
-    return Extent(_utc(first), _utc(last), odd)
+    first, last, periods, odd = row
+    return Extent(_utc(first), _utc(last), frozenset(periods), odd)
 
 
 def _utc(value: dt.date | dt.datetime | None) -> dt.datetime | None:

@@ -12,13 +12,13 @@ from warehouse.catalog.periods import period_start, shifted
 from warehouse.errors import DrivetrainError
 from warehouse.partitions import ddl
 from warehouse.partitions.facts import Bound, Extent, Part, PartitionedTable
-from warehouse.partitions.pieces import Piece, RangePiece, halves
-from warehouse.partitions.plan import cut_into_periods, midnight, span_name
+from warehouse.partitions.pieces import DefaultPiece, Piece, RangePiece, halves
+from warehouse.partitions.plan import WIDEST_GAP, apart, cut_into_periods, midnight, span_name
 from warehouse.partitions.splitting import Splitting
 from warehouse.partitions.targets import Target
 from warehouse.postgres.bounds import Span, uncovered
 
-#: Partitions that one may be split into: attaching each takes some milliseconds, with the table locked.
+#: Partitions that one is split into at once: attaching each takes a millisecond or so, with the table locked.
 MOST_PIECES = 150
 
 
@@ -71,7 +71,10 @@ def _multiples(facts: PartitionedTable) -> str:
 
 
 def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.datetime, extent: Extent) -> Splitting:
-    """The split of a default or open-ended partition into calendar periods: all that its rows need, and those ahead.
+    """The split of a default or open-ended partition into calendar periods: those of its rows, and those ahead.
+
+    At most ``MOST_PIECES`` at once. A last piece, bound as the partition was, takes what other rows come or are left;
+    where there are any, another split goes on.
 
     Raises:
         DrivetrainError: it cannot be done, and why.
@@ -81,43 +84,77 @@ def dissolution(target: Target, facts: PartitionedTable, part: Part, at: dt.date
     if not isinstance(declared, RangePartition) or facts.strategy != "range":
         raise DrivetrainError(f"{where} is not partitioned by ranges of time", hint="Only such a table has periods.")
     _refuse_if_held(where, facts)
-    if extent.odd:
-        raise DrivetrainError(
-            f"{where}: {extent.odd} row(s) of {part.name} have no time, an infinite or a far one (9999)",
-            hint="Give them a time, or delete them.",
-        )
     _refuse_odd(where, facts, part)
-    whole = _whole(declared, part, at, extent)
+    bound = part.bound or Bound(None, None)
+    first, last = _reach(declared, bound, at, extent)
+    start = bound.start or midnight(first)
+    end = bound.end or max(start, midnight(shifted(declared.every, last, 1)))
     others = [other.bound for other in facts.parts if other is not part and other.bound is not None]
-    spans = cut_into_periods(declared, uncovered([(bound.start, bound.end) for bound in others], whole))
-    if len(spans) > MOST_PIECES:
-        raise DrivetrainError(
-            f"{where}: the rows of {part.name} are of {extent.first} to {extent.last}, {len(spans)} periods",
-            hint=f"More than {MOST_PIECES} at once would lock the table for long: is some row's time wrong? Mend it, "
-            "or move rows of far times out of the way first.",
-        )
+    spans = cut_into_periods(declared, uncovered([(each.start, each.end) for each in others], Span(start, end)))
+    _refuse_times(f"{where}: {part.name}", declared, bound, first, extent, spans)
+    taken = spans[:MOST_PIECES] if bound.start else spans[-MOST_PIECES:]
+    ranges = [(ddl.moment(facts, span.start), ddl.moment(facts, span.end)) for span in taken]
     pieces: list[Piece] = [
-        RangePiece(span_name(declared, facts, span), ddl.moment(facts, span.start), ddl.moment(facts, span.end))
-        for span in spans
+        RangePiece(span_name(declared, facts, span), *each) for span, each in zip(taken, ranges, strict=True)
     ]
+    if part.default:
+        there = [(_text(facts, each.start), _text(facts, each.end)) for each in others]
+        pieces.append(DefaultPiece(part.name, (*there, *ranges)))
+    elif bound.start:
+        pieces.append(RangePiece(part.name, ranges[-1][1], None))
+    else:
+        pieces.append(RangePiece(part.name, None, ranges[0][0]))
     split = Splitting(facts.schema, facts.name, part.name, declared.range, tuple(pieces))
     _refuse_taken(where, facts, split)
     return split
 
 
-def _whole(declared: RangePartition, part: Part, at: dt.datetime, extent: Extent) -> Span:
-    """From the period of its first row, or where it begins, to that of its last, or where it ends; with the periods
-    ahead, if it has no end.
+def _text(facts: PartitionedTable, edge: dt.datetime | None) -> str | None:
+    return ddl.moment(facts, edge) if edge else None
+
+
+def _reach(declared: RangePartition, bound: Bound, at: dt.datetime, extent: Extent) -> tuple[dt.date, dt.date]:
+    """First and last period of its rows, as far as no gap is wider than anybody meant (``WIDEST_GAP``), looked at from
+    the current period, which is one of them; or from its end, if it has one. With the periods ahead, if it has none.
     """
-    bound, every = part.bound or Bound(None, None), declared.every
-    periods = [period_start(every, moment.date()) for moment in (extent.first, extent.last) if moment is not None]
-    if bound.end is None:
-        periods += [
-            (current := period_start(every, at.astimezone(dt.UTC).date())),
-            shifted(every, current, declared.premake),
-        ]
-    start = bound.start or midnight(min(periods))
-    return Span(start, bound.end or max(start, midnight(shifted(every, max(periods), 1))))
+    every = declared.every
+    inside = bound.end - dt.timedelta(microseconds=1) if bound.end else at.astimezone(dt.UTC)
+    first = last = base = period_start(every, inside.date())
+    for held in sorted((each for each in extent.periods if each < base), reverse=True):
+        if apart(every, held, first):
+            break
+        first = held
+    for held in sorted(each for each in extent.periods if each > base):
+        if apart(every, last, held):
+            break
+        last = held
+    return first, last if bound.end else max(last, shifted(every, base, declared.premake))
+
+
+def _refuse_times(
+    where: str, declared: RangePartition, bound: Bound, first: dt.date, extent: Extent, spans: list[Span]
+) -> None:
+    """If none of its rows would find a period, or a gap that nobody meant had to be filled."""
+    many = f"more than {WIDEST_GAP[declared.every]} periods ({declared.every})"
+    if extent.periods and not extent.periods & {period_start(declared.every, span.start.date()) for span in spans}:
+        raise DrivetrainError(
+            f"{where} has rows of {extent.first} to {extent.last}, {many} away from all others",
+            hint="Is their time wrong? Mend it, or make partitions for them by hand.",
+        )
+    if extent.odd and not extent.periods:
+        raise DrivetrainError(
+            f"{where} has {extent.odd} row(s) of no time, an infinite or a far one (9999)",
+            hint="Give them a time, or delete them.",
+        )
+    if bound.start and apart(declared.every, bound.start.date(), first):
+        raise DrivetrainError(
+            f"{where} begins on {bound.start:%Y-%m-%d}, {many} before the first that is needed ({first})",
+            hint="Detach it, and attach it from a later time on.",
+        )
+    if bound.start and not spans:
+        raise DrivetrainError(
+            f"{where} begins only on {bound.start:%Y-%m-%d}", hint="Nothing is to be done before that time is near."
+        )
 
 
 def to_dissolve(facts: PartitionedTable) -> list[Part]:

@@ -27,7 +27,7 @@ from psycopg import errors, sql
 
 from warehouse.errors import Busy, DrivetrainError
 from warehouse.partitions import mirror, successor, swap
-from warehouse.partitions.apply import Patience
+from warehouse.partitions.apply import Patience, wait_at_most
 from warehouse.partitions.holders import holders
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
@@ -104,7 +104,7 @@ def split(
         tell(f"{name}: comparing")
         _prove(connection, splitting, columns, patience, progress)
         tell(f"{name}: swapping")
-        attempt(partial(_swap, connection, splitting, columns, progress))
+        attempt(partial(_swap, connection, splitting, columns, patience, progress))
     splitting = begun or splitting
     tell(f"{name}: clearing up")
     if splitting.successor is not None:
@@ -170,7 +170,7 @@ def patiently(
         progress.attempts += 1
         try:
             with connection.transaction():
-                wait_briefly(connection, patience)
+                wait_at_most(connection, patience.lock_timeout)
                 work()
             return
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
@@ -178,13 +178,6 @@ def patiently(
                 by = holders(connection, splitting.schema, splitting.table, attaching=True)
                 raise _no_lock(splitting, patience, error, by) from error
             patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
-
-
-def wait_briefly(connection: Connection, patience: Patience) -> None:
-    """Until the transaction ends, no lock is waited for any longer than patience says: rows' locks too, so that in a
-    deadlock this session yields, long before the server (deadlock_timeout) would choose a writer.
-    """
-    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{patience.lock_timeout}ms",))
 
 
 def _no_lock(splitting: Splitting, patience: Patience, error: psycopg.Error, by: str = "") -> Busy:
@@ -210,7 +203,7 @@ def _copy(
         began = time.monotonic()
         try:
             with connection.transaction():
-                wait_briefly(connection, patience)
+                wait_at_most(connection, patience.lock_timeout)
                 rows = mirror.copy_batch(connection, splitting, columns, size)
         except errors.SerializationFailure:  # a row moved to another partition while it was about to be locked
             continue
@@ -297,13 +290,15 @@ def _outlive(connection: Connection, patience: Patience, older: set[str]) -> Non
     )
 
 
-def _swap(connection: Connection, splitting: Splitting, columns: mirror.Columns, progress: Progress) -> None:
+def _swap(
+    connection: Connection, splitting: Splitting, columns: mirror.Columns, patience: Patience, progress: Progress
+) -> None:
     """The pieces take the partition's place. The mirror must be at work by then, or the proof is worth nothing.
 
     Raises:
         DrivetrainError: the mirror is gone or disabled.
     """
-    swap.lock(connection, splitting)
+    swap.lock(connection, splitting, patience)
     began = time.monotonic()
     if not swap.at_work(connection, splitting):
         raise DrivetrainError(

@@ -95,9 +95,9 @@ class Step:
 def outline(splitting: Splitting) -> list[Step]:
     """What a split does, in order, with its locks. Each that waits for others waits briefly, and tries again."""
     name, table = splitting.partition, splitting.table
-    made = splitting.successor.parts if splitting.successor else splitting.pieces
-    first, last = made[0].name, made[-1].name
-    names = ", ".join(piece.name for piece in made) if len(made) < 5 else f"{first} to {last} ({len(made)})"
+    parts = splitting.successor.parts if splitting.successor else splitting.pieces
+    made = [part.name for part in parts if not part.rest] or [f"another {name}"]
+    names = ", ".join(made) if len(made) < 5 else f"{made[0]} to {made[-1]} ({len(made)})"
     swap = "milliseconds" if splitting.successor else f"milliseconds for each of {len(made)}"
     return [
         Step(f"make {names}, empty, with all that {name} has", "SHARE ROW EXCLUSIVE on referenced tables, a moment"),

@@ -103,7 +103,7 @@ def _found(connection: Connection, splitting: Splitting, successor: Successor, c
     for statement in ddl.give(splitting.schema, f"{splitting.mark}_0", have, due):
         run(statement.sql.encode())
     if successor.by_range:
-        _add(connection, splitting, f"{splitting.mark}_rest", None, due)
+        _add(connection, splitting, f"{splitting.mark}_rest", sql.SQL("DEFAULT"), due)
     for constraint in original.constraints:
         if constraint.kind == "f":  # last: they lock the tables that they reference
             run(
@@ -115,10 +115,8 @@ def _found(connection: Connection, splitting: Splitting, successor: Successor, c
             )
 
 
-def _add(
-    connection: Connection, splitting: Splitting, name: str, bound: sql.Composable | None, due: Surroundings
-) -> None:
-    """One partition; the default one without a bound."""
+def _add(connection: Connection, splitting: Splitting, name: str, bound: sql.Composable, due: Surroundings) -> None:
+    """One partition."""
     run, part = connection.execute, sql.Identifier(splitting.schema, name)
     run(sql.SQL("CREATE TABLE {} (LIKE {} " + ddl.LIKE + ")").format(part, splitting.beside(0)))
     have = read_surroundings(connection, part.as_string(connection))
@@ -127,8 +125,7 @@ def _add(
         *ddl.give(splitting.schema, name, have, due),
     ):
         run(statement.sql.encode())
-    clause = sql.SQL("FOR VALUES {}").format(bound) if bound else sql.SQL("DEFAULT")
-    run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(splitting.beside(0), part, clause))
+    run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(splitting.beside(0), part, bound))
 
 
 def read(connection: Connection, splitting: Splitting) -> Original:

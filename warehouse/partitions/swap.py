@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from warehouse.partitions import ddl
+from warehouse.partitions.apply import Patience, wait_at_most
 from warehouse.partitions.mirror import Columns
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.splitting import Splitting, is_there
@@ -39,15 +40,23 @@ def at_work(connection: Connection, splitting: Splitting) -> bool:
     return row is not None and row[0] == 2
 
 
-def lock(connection: Connection, splitting: Splitting) -> None:
-    """Lock the table, and first those that its foreign keys reference, which attaching locks too: nobody waits for the
-    table while this session waits for them.
+def lock(connection: Connection, splitting: Splitting, patience: Patience) -> None:
+    """Lock the table, and before it all that somebody could make this session wait for: nobody waits for the table
+    while this session waits for others.
+
+    Vacuum and ANALYZE hold what was split and the pieces, which writers do not wait for: so they have time to end, or
+    for the server (deadlock_timeout) to end them if they are its own. Tables that foreign keys reference are locked by
+    attaching too.
     """
-    for schema, name in connection.execute(_REFERENCED, (splitting.whole.as_string(connection),)).fetchall():
-        connection.execute(
-            sql.SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, name))
-        )
-    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
+    run = connection.execute
+    wait_at_most(connection, patience.vacuum_timeout)
+    for made in [splitting.whole, *map(splitting.beside, range(len(splitting.pieces)))]:
+        run(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(made))
+    wait_at_most(connection, patience.lock_timeout)
+    for schema, name in run(_REFERENCED, (splitting.whole.as_string(connection),)).fetchall():
+        run(sql.SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, name)))
+    run(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
+    run(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(splitting.whole))
 
 
 def sequences_to(connection: Connection, splitting: Splitting) -> list[sql.Composed]:
@@ -108,21 +117,39 @@ def attach(connection: Connection, splitting: Splitting, columns: Columns) -> No
     for number, piece in enumerate(splitting.pieces):
         assert not isinstance(piece, Successor)
         made = splitting.beside(number)
-        run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES {}").format(splitting.parent, made, piece.bound()))
+        if piece.rest and not _filled(connection, made):
+            continue
+        run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(splitting.parent, made, piece.bound()))
         if columns.forced:
             run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(made))
 
 
+def _filled(connection: Connection, relation: sql.Identifier) -> bool:
+    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _attached(connection: Connection, relation: sql.Identifier) -> bool:
+    row = connection.execute(
+        "SELECT relispartition FROM pg_class WHERE oid = %s::regclass", (relation.as_string(connection),)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def settle(connection: Connection, splitting: Splitting, number: int) -> None:
     """A piece that is in place gets its names and loses the constraint that it was attached by, in the caller's
-    transaction; nothing, if it has them already.
+    transaction; nothing, if it has them already. One for the rest that nobody needed is dropped.
     """
-    if not is_there(connection, splitting.beside(number)):
+    made = splitting.beside(number)
+    if not is_there(connection, made):
         return
     run, name = connection.execute, splitting.pieces[number].name
+    if not _attached(connection, made):
+        run(sql.SQL("DROP TABLE {}").format(made))
+        return
     for statement in _index_names(connection, splitting, number):
         run(statement)
-    run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(splitting.beside(number), sql.Identifier(name)))
+    run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(made, sql.Identifier(name)))
     run(
         sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
             sql.Identifier(splitting.schema, name), sql.Identifier(f"{splitting.mark}_bound")
