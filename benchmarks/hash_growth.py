@@ -15,7 +15,7 @@ from psycopg import sql
 
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, Sample
 from benchmarks.stage import Stage
-from benchmarks.writers import Operation, Writers, beside
+from benchmarks.writers import Operation, Steps, Writers, beside
 from warehouse.catalog.partition import HashPartition
 from warehouse.partitions.reading import read_partitioned
 from warehouse.partitions.reshape import growth
@@ -109,28 +109,32 @@ def _make(connection: psycopg.Connection, name: str, modulus: int) -> None:
 
 def _grow(dsn: str, rows: int, goal: int, notes: list[str]) -> Mapping[str, Sample]:
     writers = _writers(dsn, rows)
+    there = _count(dsn)
     with beside(writers) as before:
         time.sleep(BEFORE)
     target = Target("benchmark", "ledger", "source", _DECLARED)
-    locked = 0.0
+    locked, steps = 0.0, Steps()
     with (
         connect(Dsn(dsn), see_all_rows=True) as connection,
         beside(writers) as during,
     ):
         facts = read_partitioned(connection, [("public", "ledger")])["public", "ledger"]
         began = time.monotonic()
-        for due in growth(target, facts, goal):
-            locked = max(locked, split(connection, due).swap_seconds)
+        for each in growth(target, facts, goal):
+            locked = max(locked, split(connection, each, tell=steps.tell).swap_seconds)
         took = time.monotonic() - began
     failures = [*before.failures, *during.failures]
+    found, due = _count(dsn), there[0]
+    for record in (before, during):
+        due += record.rows["insert"] - record.rows["delete"]
     with psycopg.connect(dsn) as connection:
-        found = connection.execute("SELECT count(*), count(DISTINCT (id, rider_id)) FROM ledger").fetchone()
         parts = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'ledger'::regclass").fetchone()
-    if failures or found is None or found[0] != found[1] or parts != (goal,):
-        raise BenchmarkError(f"writers failed: {failures[:3]}; rows and keys: {found}; partitions: {parts}")
+    if failures or found != (due, due) or parts != (goal,):
+        raise BenchmarkError(f"writers failed: {failures[:3]}; rows and keys: {found}, due: {due}; partitions: {parts}")
     pace = (during.count / took) / (before.count / BEFORE)
     notes.append(
-        f"To {goal} partitions: writers kept {pace:.0%} of their pace, {during.count:,} transactions, 0 errors."
+        f"To {goal} partitions: writers kept {pace:.0%} of their pace, {during.count:,} transactions, 0 errors, "
+        f"0 of {due:,} rows lost or doubled; the longest wait was at: {steps.at(during.slowest[0])}."
     )
     return {
         OURS: Sample(took),
@@ -140,6 +144,14 @@ def _grow(dsn: str, rows: int, goal: int, notes: list[str]) -> Mapping[str, Samp
         "median transaction of a writer before": Sample(before.median),
         "longest lock of the table": Sample(locked),
     }
+
+
+def _count(dsn: str) -> tuple[int, int]:
+    """Rows, and keys of them."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("SELECT count(*), count(DISTINCT (id, rider_id)) FROM ledger").fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
 BENCHMARK = Benchmark(

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, Sample
 from benchmarks.stage import Stage
-from benchmarks.writers import Operation, Writers, beside
+from benchmarks.writers import Operation, Steps, Writers, beside
 from resources.partitions import conversion_of
 from warehouse.catalog.partition import RangePartition
 from warehouse.partitions.split import split
@@ -111,24 +111,31 @@ def prepare(stage: Stage) -> Prepared:
 
 def _convert(dsn: str, rows: int, notes: list[str]) -> Mapping[str, Sample]:
     writers = _writers(dsn, rows)
+    there = _count(dsn)
     with beside(writers) as before:
         time.sleep(BEFORE)
+    steps = Steps()
     with connect(Dsn(dsn), see_all_rows=True) as connection, beside(writers) as during:
         began = time.monotonic()
-        (due,) = conversion_of(connection, _TARGET, ("public", "rides"), _AT)
-        progress = split(connection, due)
+        (planned,) = conversion_of(connection, _TARGET, ("public", "rides"), _AT)
+        progress = split(connection, planned, tell=steps.tell)
         took = time.monotonic() - began
         time.sleep(1)  # what was prepared for the plain table goes on with its successor
     failures = [*before.failures, *during.failures]
+    found, due = _count(dsn), there[0]
+    for record in (before, during):
+        due += record.rows["insert"] - record.rows["delete"]
     with psycopg.connect(dsn) as connection:
-        found = connection.execute("SELECT count(*), count(DISTINCT id) FROM rides").fetchone()
         months = connection.execute("SELECT pg_get_partkeydef('rides'::regclass)").fetchone()
-    if failures or found is None or found[0] != found[1] or months != ("RANGE (started_at)",):
-        raise BenchmarkError(f"writers failed: {failures[:3]}; rows and keys: {found}; partitioned by {months}")
+    if failures or found != (due, due) or months != ("RANGE (started_at)",):
+        raise BenchmarkError(
+            f"writers failed: {failures[:3]}; rows and keys: {found}, due: {due}; partitioned by {months}"
+        )
     pace = (during.count / took) / (before.count / BEFORE)
     waits = ", ".join(f"{name} {during.longest(name) * 1000:.0f} ms" for name in writers.operations)
     notes.append(
-        f"Writers kept {pace:.0%} of their pace, {during.count:,} transactions, 0 errors; longest waits: {waits}."
+        f"Writers kept {pace:.0%} of their pace, {during.count:,} transactions, 0 errors, 0 of {due:,} rows lost or "
+        f"doubled; longest waits: {waits}; the longest was at: {steps.at(during.slowest[0])}."
     )
     return {
         OURS: Sample(took),
@@ -138,6 +145,14 @@ def _convert(dsn: str, rows: int, notes: list[str]) -> Mapping[str, Sample]:
         "median transaction of a writer before": Sample(before.median),
         "longest lock of the table": Sample(progress.swap_seconds),
     }
+
+
+def _count(dsn: str) -> tuple[int, int]:
+    """Rows, and keys of them."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("SELECT count(*), count(DISTINCT id) FROM rides").fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
 BENCHMARK = Benchmark(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -33,11 +33,16 @@ class Record:
 
     Attributes:
         waits: seconds of every transaction, by operation.
+        rows: inserted, updated, deleted or read by them, by operation.
+        slowest: when the longest began (``time.monotonic``, one clock for all processes), and its seconds.
         failures: what went wrong, in words.
     """
 
     waits: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    slowest: tuple[float, float] = (0.0, 0.0)
     failures: list[str] = field(default_factory=list[str])
+    _noting: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def every_wait(self) -> list[float]:
@@ -58,9 +63,29 @@ class Record:
         """Seconds; of one operation, or of all."""
         return max(self.every_wait if operation is None else self.waits[operation])
 
-    def timed(self, operation: str, began: float) -> None:
-        """Note an operation that began at that moment (``time.monotonic``) and is over now."""
-        self.waits.setdefault(operation, []).append(time.monotonic() - began)
+    def timed(self, operation: str, began: float, rows: int = 0) -> None:
+        """Note an operation on some rows that began at that moment (``time.monotonic``) and is over now."""
+        took = time.monotonic() - began
+        with self._noting:
+            self.waits.setdefault(operation, []).append(took)
+            self.rows[operation] = self.rows.get(operation, 0) + rows
+            if took > self.slowest[1]:
+                self.slowest = began, took
+
+
+class Steps:
+    """When the steps of a piece of work began, as it tells them."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[float, str]] = []
+
+    def tell(self, step: str) -> None:
+        """A step begins now."""
+        self.begun.append((time.monotonic(), step))
+
+    def at(self, moment: float) -> str:
+        """The step of that moment (``time.monotonic``)."""
+        return next((step for began, step in reversed(self.begun) if began <= moment), "nothing yet")
 
 
 @dataclass(frozen=True)
@@ -103,13 +128,14 @@ class Writers:
                     shares = tuple(numbers[number :: self.sessions] for numbers in shares)
                 parameters = [chosen.choice(numbers) for numbers in shares]
                 began = time.monotonic()
+                changed = 0
                 try:
-                    connection.execute(operation.statement, parameters)
+                    changed = connection.execute(operation.statement, parameters).rowcount
                 except psycopg.Error as error:
                     if connection.closed:
                         raise
                     record.failures.append(f"{name}: {error}")
-                record.timed(name, began)
+                record.timed(name, began, changed)
 
 
 @dataclass(frozen=True)
@@ -165,14 +191,14 @@ def beside(*groups: Writers | Readers) -> Generator[Record]:
         _receive(ours)
         yield record
         ours.send(None)
-        record.waits, record.failures = _receive(ours)
+        record.waits, record.rows, record.slowest, record.failures = _receive(ours)
     finally:
         ours.close()  # without the word to end, this is it
         process.join(PATIENCE)
         process.kill()
 
 
-def _receive(pipe: Connection) -> tuple[dict[str, list[float]], list[str]]:
+def _receive(pipe: Connection) -> Any:
     try:
         if pipe.poll(PATIENCE):
             return pipe.recv()
@@ -206,10 +232,10 @@ def _run(pipe: Connection, groups: tuple[Writers | Readers, ...]) -> None:
     with contextlib.suppress(threading.BrokenBarrierError):  # the record says why
         connected.wait(PATIENCE)
     with contextlib.suppress(EOFError, BrokenPipeError):
-        pipe.send(({}, []))
+        pipe.send(({}, {}, (0.0, 0.0), []))
         pipe.recv()
     end.set()
     for thread in threads:
         thread.join()
     with contextlib.suppress(BrokenPipeError):
-        pipe.send((record.waits, record.failures))
+        pipe.send((record.waits, record.rows, record.slowest, record.failures))

@@ -15,11 +15,12 @@ from pipelines.cli import reshaping
 from pipelines.cli.output import console, counted, show_json
 from resources.partitions import Asked, Failure, Planned, maintain_all, plan_all
 from resources.settings import Settings
+from warehouse.catalog.partition import HashPartition, RangePartition
 from warehouse.errors import ConfigurationError
 from warehouse.partitions.actions import TITLES, Action, noted, summary
 from warehouse.partitions.facts import PartitionedTable
 from warehouse.partitions.plan import parts_ahead
-from warehouse.partitions.targets import Target
+from warehouse.partitions.targets import Declared, Target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -151,9 +152,9 @@ def status(
 
 
 def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
-    shown = Table("table", "where", "parts", "rows (est.)", "MB", "reaches", "due", box=None, header_style="bold")
+    shown = Table("table", "where", "parts", "by", "rows (est.)", "MB", "reaches", "due", box=None, header_style="bold")
     shown.columns[0].overflow = "fold"
-    for column in (2, 3, 4, 6):
+    for column in (2, 4, 5, 7):
         shown.columns[column].justify = "right"
     for target, facts, actions in planned:
         reaches = parts_ahead(facts, moment) if facts and facts.strategy == "range" else None
@@ -163,7 +164,8 @@ def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
         shown.add_row(
             f"{target.system}.{target.table}",
             target.where,
-            f"{len(facts.parts)} {facts.strategy}" if facts else "not there",
+            str(len(facts.parts)) if facts else "not there",
+            _by(target.declared),
             f"{_rows(facts):,}",
             f"{(facts.bytes if facts else 0) / 1e6:,.1f}",
             f"{reaches:%Y-%m-%d}" if reaches else "",
@@ -172,6 +174,13 @@ def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
     console.print(shown)
     if any(actions for _, _, actions in planned):
         console.print("What is due, and why: drivetrain partitions plan", style="dim")
+
+
+def _by(declared: Declared) -> str:
+    """How a policy partitions a table, in a few words."""
+    if isinstance(declared, RangePartition):
+        return f"{declared.every} of {declared.range}"
+    return f"hash of {declared.hash}" if isinstance(declared, HashPartition) else f"list of {declared.list}"
 
 
 def _target(target: Target) -> dict[str, Any]:

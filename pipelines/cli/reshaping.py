@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from rich.status import Status
 
-from pipelines.cli.output import console, show_json
+from pipelines.cli.output import console, errors, show_json
 from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError, DrivetrainError
@@ -105,6 +106,18 @@ def _undo(connection: Connection, begun: list[Splitting], plan: bool, json: bool
         console.print("What was split before stays so: a hash never shrinks. Rehash again to finish it.")
 
 
+def _step(status: Status) -> Callable[[str], None]:
+    """Where a step is told: in the status line, or line by line where there is no terminal."""
+
+    def tell(step: str) -> None:
+        if errors.is_terminal:
+            status.update(step)
+        else:
+            errors.print(f"{dt.datetime.now(dt.UTC):%H:%M:%S} {step}", markup=False, soft_wrap=True)
+
+    return tell
+
+
 def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list[Splitting]:
     settings = Settings.load()
     dsn, target, place = source_table(settings, table)
@@ -137,7 +150,7 @@ def _reshape(table: str, look: Look, plan: bool, undo: bool, json: bool) -> list
         while due:
             for each in due:
                 try:
-                    done.append((each, split(connection, each, tell=progress.update)))
+                    done.append((each, split(connection, each, tell=_step(progress))))
                 except KeyboardInterrupt:
                     console.print(
                         f"{each.partition} is under way: the same command goes on, --abandon undoes it.", markup=False

@@ -10,6 +10,8 @@ import pytest
 from psycopg import conninfo, sql
 from small_system import POLICY, check
 
+from warehouse.catalog.naming import split_mark
+
 
 def test_a_sound_pair_has_no_finding(small: psycopg.Connection, empty_database: str) -> None:
     assert check(empty_database) == []
@@ -107,5 +109,8 @@ def test_what_lies_beside_a_split_is_reported_as_that_alone(
     made = f"CREATE TABLE drivetrain_0123456789ab_{end} (id bigint, at date, user_id bigint REFERENCES users)"
     small.execute(f"{made} PARTITION BY RANGE (at)".encode())
     assert [(f.severity, f.kind) for f in check(empty_database)] == [("warning", "split-under-way")]
+    small.execute(f"CREATE TABLE {split_mark('public', 'points', 'points_y2024m01')}_state (id int)".encode())
+    hints = [finding.hint for finding in check(empty_database) if "012345" not in finding.table]
+    assert "rehash|convert small.points`" in hints[0]
     small.execute(made.replace("drivetrain_", "dt_").encode())
     assert [f.kind for f in check(empty_database) if f.severity == "error"] == ["undeclared-table", "forgotten-person"]

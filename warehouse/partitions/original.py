@@ -101,7 +101,10 @@ SELECT DISTINCT n.nspname::text, v.relname::text, pg_get_viewdef(v.oid), coalesc
 
 #: What depends on the table or its row type and would go on using the old one.
 _BOUND = """
-SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
+SELECT DISTINCT CASE d.classid
+       WHEN 'pg_rewrite'::regclass THEN (SELECT pg_describe_object('pg_class'::regclass, ev_class, 0)
+                                           FROM pg_rewrite WHERE oid = d.objid)
+       ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
   FROM pg_class AS t
   JOIN pg_type AS own ON own.oid = t.reltype
   JOIN pg_depend AS d

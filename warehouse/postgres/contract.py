@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from warehouse.catalog.base import is_column_name, join_name
 from warehouse.catalog.model import System, Table
-from warehouse.catalog.naming import is_of_split
+from warehouse.catalog.naming import is_of_split, split_mark
 from warehouse.postgres.carriage import refusal
 from warehouse.postgres.contract_partitions import check_partitions
 from warehouse.postgres.contract_persons import check_persons
@@ -81,6 +81,17 @@ def declarable(table: LiveTable) -> dict[str, str | None]:
     return found
 
 
+def _split_by(name: str, system: System, live: Mapping[Name, LiveTable]) -> str:
+    """The declared table to whose split a relation belongs."""
+    for table in system.tables:
+        schema, source = system.source_of(table)
+        there = live.get((schema, source))
+        for partition in (source, *(each.name for each in (there.partitions if there else ()))):
+            if name.startswith(split_mark(schema, source, partition)):
+                return table
+    return "TABLE"
+
+
 def _check_undeclared(findings: Findings, system: System, live: Mapping[Name, LiveTable]) -> None:
     declared = {system.source_of(name) for name in system.tables}
     schemas = {schema for schema, _ in declared} | {system.schema_}
@@ -94,8 +105,8 @@ def _check_undeclared(findings: Findings, system: System, live: Mapping[Name, Li
                 join_name(schema, name),
                 "",
                 "a partition is being split, or its split was interrupted: rows lie there twice until it ends",
-                f"Go on with `drivetrain partitions rehash|convert {findings.system}.TABLE`, or undo it by --abandon: "
-                "docs/runbooks/partitions.md.",
+                f"Go on with `drivetrain partitions rehash|convert {findings.system}.{_split_by(name, system, live)}`, or "
+                "undo it by --abandon: docs/runbooks/partitions.md.",
             )
         elif schema not in schemas:
             elsewhere[schema] = elsewhere.get(schema, 0) + 1
