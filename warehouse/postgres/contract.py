@@ -105,8 +105,8 @@ def _check_undeclared(findings: Findings, system: System, live: Mapping[Name, Li
                 join_name(schema, name),
                 "",
                 "a partition is being split, or its split was interrupted: rows lie there twice until it ends",
-                f"Go on with `drivetrain partitions rehash|convert {findings.system}.{_split_by(name, system, live)}`, or "
-                "undo it by --abandon: docs/runbooks/partitions.md.",
+                f"Go on with `drivetrain partitions rehash|convert {findings.system}.{_split_by(name, system, live)}`, "
+                "or undo it by --abandon: docs/runbooks/partitions.md.",
             )
         elif schema not in schemas:
             elsewhere[schema] = elsewhere.get(schema, 0) + 1
