@@ -6,6 +6,7 @@ given for a database falls back to the embedded servers of ``DRIVETRAIN_HOME``, 
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from dotenv import dotenv_values
 
 from demo.servers import SYSTEMS, Servers
 from warehouse.catalog import Catalog, load_catalog
+from warehouse.catalog.age import Age, parse_age
 from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn
 
 #: The folder that holds ``workspace.yaml`` and ``dbt_project/``.
@@ -32,12 +35,18 @@ KNOWN = {
     "DRIVETRAIN_<SYSTEM>_MAINTENANCE_DSN": "the same, as a member of its tables' owner: for its partitions",
     "DRIVETRAIN_<SYSTEM>_REPLICA_DSN": "its replica, which ingestion prefers",
     "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
+    "DRIVETRAIN_TIER_GRACE": "how long what moved down a tier is kept where it was (default 7 days)",
+    "AWS_<...>": "credentials and endpoint of s3://, as every tool for S3 reads them",
     "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
     "DRIVETRAIN_REAL_DATA": "folder of the real data set that the demo is filled from",
     "DRIVETRAIN_ALERT_WEBHOOK": "address that alerts are posted to as JSON",
     "DRIVETRAIN_ALERT_EMAIL": "address that alerts are mailed to",
     "DRIVETRAIN_SMTP_HOST": "mail server for alerts, host or host:port",
 }
+
+
+#: Any moment: a grace is as long as its days, and a month of it thirty-one.
+_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,8 @@ class Settings:
         file = env_file or Path.cwd() / ".env"
         from_file = {name: value for name, value in dotenv_values(file).items() if value} if file.is_file() else {}
         given = {name: value for name, value in (environment or os.environ).items() if value}
-        return cls({name: value for name, value in {**from_file, **given}.items() if name.startswith("DRIVETRAIN_")})
+        ours = ("DRIVETRAIN_", "AWS_")
+        return cls({name: value for name, value in {**from_file, **given}.items() if name.startswith(ours)})
 
     def get(self, name: str) -> str | None:
         """A setting, or None."""
@@ -91,6 +101,31 @@ class Settings:
     def lake_url(self) -> str:
         """Root of the cold tier."""
         return self.get("LAKE_URL") or (self.home / "lake").as_uri()
+
+    def lake(self) -> Store:
+        """The cold tier, with what reaching it takes.
+
+        Raises:
+            ConfigurationError: its address is of no kind that is known.
+        """
+        options = {name: value for name, value in self.values.items() if name.startswith("AWS_")}
+        if options.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+            options.setdefault("AWS_ALLOW_HTTP", "true")
+        return Store(self.lake_url, options)
+
+    @property
+    def tier_grace(self) -> dt.timedelta:
+        """How long what moved is kept where it was.
+
+        Raises:
+            ConfigurationError: the setting is no age.
+        """
+        text = self.get("TIER_GRACE") or "7 days"
+        try:
+            age = Age.model_validate(parse_age(text))
+        except ValueError:
+            raise ConfigurationError(f"DRIVETRAIN_TIER_GRACE: {text!r} is no age", hint="For example: 7 days") from None
+        return age.later(_EPOCH) - _EPOCH
 
     @property
     def objects_url(self) -> str:

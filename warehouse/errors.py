@@ -80,5 +80,13 @@ class ReconciliationFailed(DrivetrainError):
     """Source and warehouse differ after a load under the same snapshot; the load was rolled back."""
 
 
+class LakeUnavailable(TransientError):
+    """The lake's storage does not answer, refuses, is full, or lacks an object that should be there."""
+
+
+class ExportRefused(DrivetrainError):
+    """A month's rows cannot be kept in the lake exactly, or are not what was read back from it; nothing was moved."""
+
+
 class DemoError(DrivetrainError):
     """The embedded servers or the demo data cannot be set up on this machine."""

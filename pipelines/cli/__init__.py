@@ -12,7 +12,7 @@ from types import FrameType
 
 import typer
 
-from pipelines.cli import catalog, demo, docs, metrics, partitions, runs, servers, status, ui
+from pipelines.cli import catalog, demo, docs, metrics, partitions, prove, runs, servers, status, tiers, ui
 from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
 
@@ -32,10 +32,12 @@ app.command("demo")(demo.demo)
 app.add_typer(servers.app, name="servers")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
+app.add_typer(tiers.app, name="tiers")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)
 app.command("metric")(metrics.metric)
+app.command("prove")(prove.prove)
 app.command("docs")(docs.docs)
 app.command("status")(status.status)
 app.command("ui")(ui.ui)

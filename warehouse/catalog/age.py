@@ -6,6 +6,8 @@ a date in UTC. ``approximate_days`` exists to order two ages when a policy is ch
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 import re
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -44,6 +46,22 @@ class Age(BaseModel):
     def approximate_days(self) -> float:
         """Length in days, with a twelfth of 365.25 days to a month: for ordering ages only."""
         return self._minutes / 1440
+
+    def later(self, moment: dt.datetime) -> dt.datetime:
+        """The moment at which what is of ``moment`` has reached the age: calendar months and years, from a first of a
+        month exactly, else at most to the last day of the month.
+
+        Raises:
+            OverflowError: Python's calendar ends.
+        """
+        if self.unit not in ("month", "year"):
+            return moment + dt.timedelta(minutes=self._minutes)
+        months = moment.year * 12 + moment.month - 1 + self.count * (12 if self.unit == "year" else 1)
+        year, month = divmod(months, 12)
+        if year > dt.MAXYEAR:
+            raise OverflowError(f"year {year} is beyond the calendar")
+        last = calendar.monthrange(year, month + 1)[1]
+        return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
 
     def __lt__(self, other: Age) -> bool:
         return self._minutes < other._minutes

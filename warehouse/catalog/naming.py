@@ -1,5 +1,5 @@
 """Names of partitions from the pattern that a policy declares, e.g. ``{table}_y{year}m{month}``; and of what lies
-beside one while it is split.
+beside one while it is split, or is left of one that moved.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 
 #: Regular expression for the table that says how far a split has come.
 SPLIT_STATE = "drivetrain_[0-9a-f]{12}_state"
+_LEFT = re.compile(r"drivetrain_left_\d+")
 _SPLIT = re.compile(r"drivetrain_[0-9a-f]{12}_(\d+|state|old|rest)")
 
 
@@ -30,6 +31,16 @@ def split_mark(schema: str, table: str, partition: str) -> str:
     """Prefix of what the split of a partition needs, the same after a restore: ``drivetrain_1f2e3d4c5b6a``."""
     digest = hashlib.sha256(f"{schema}.{table}.{partition}".encode()).hexdigest()
     return f"drivetrain_{digest[:12]}"
+
+
+def left_name(move: int) -> str:
+    """Name of a partition that left its table for the warehouse, until it is dropped: ``drivetrain_left_12``."""
+    return f"drivetrain_left_{move}"
+
+
+def has_left(table: str) -> bool:
+    """Whether a table is a partition that left for the warehouse, and is kept for a while."""
+    return _LEFT.fullmatch(table) is not None
 
 
 def is_of_split(table: str) -> bool:

@@ -11,13 +11,11 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from psycopg import sql
 
 from warehouse.catalog.model import System
-from warehouse.catalog.naming import period_name
 from warehouse.errors import DrivetrainError, ReconciliationFailed, SourceInterrupted
 from warehouse.ingest import sql as queries
 from warehouse.ingest.chunks import held_of, settle
@@ -26,10 +24,8 @@ from warehouse.ingest.scope import Months, month_text, next_month
 from warehouse.ingest.sides import Sides
 from warehouse.ingest.snapshot import SourceSnapshot
 from warehouse.ingest.source import check_encoding, open_source
-from warehouse.postgres.carriage import carriage
 from warehouse.postgres.fingerprints import Fingerprint, total
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
-from warehouse.state.changes import feed_columns
 from warehouse.state.content import WHOLE_CHUNK, Content, count_rows, forget_content, read_content, record_content
 from warehouse.state.ledger import (
     LoadRecord,
@@ -40,6 +36,7 @@ from warehouse.state.ledger import (
     record_reconciliation,
     write_watermark,
 )
+from warehouse.state.moves import bring_back, in_lake
 from warehouse.state.raw_store import RawTable
 
 log = logging.getLogger(__name__)
@@ -157,6 +154,8 @@ class _Load(Sides):
                         chunk = "whole"
                     case LoadMonth(month=month):
                         rows, moved = self._load_month(month)
+                        if cold := in_lake(self.target, self.system.system, self.name, month):
+                            bring_back(self.target, cold, "the source changed it", self.origin.run_id)
                         chunk = month_text(month)
                     case MergeDelta():
                         rows, moved = self._merge(action)
@@ -291,18 +290,7 @@ def _open(
     check_encoding(f"{where} (source)", source)
     check_encoding(f"{where} (warehouse)", target)
     live = open_source(where, source, system, name, origin)
-    columns = [column for column in live.columns if column.name in policy.columns]
-    by_month = policy.ingest.mode == "partition"
-    raw = RawTable(
-        connection=target,
-        schema=system.raw_schema,
-        name=name,
-        carriage=carriage(columns, system.raw_schema, where),
-        key=policy.key,
-        month_column=policy.time if by_month else None,
-        month_name=partial(period_name, policy.month_pattern, name) if by_month else None,
-        followed=tuple(column for column in feed_columns(policy) if any(c.name == column for c in columns)),
-    )
+    raw = RawTable.of(target, system, name, live.columns)
     with translated(f"{where} (warehouse)"):
         raw.lock()
         if is_outdated(target, system.system, name, origin):

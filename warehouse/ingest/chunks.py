@@ -26,8 +26,8 @@ def settle(
 ) -> tuple[dict[str, Content], list[str]]:
     """The chunks to note after a comparison, and those to forget.
 
-    Months that were not asked for stay as they are known; one of which nothing is known is counted, and one that is
-    gone from the warehouse is forgotten, unless it is one that could not be loaded.
+    Months that were not asked for stay as they are known, as do those that tiering looks after; one of which nothing is
+    known is counted, and one that is gone from the warehouse is forgotten, unless it is one that could not be loaded.
 
     Args:
         sides: the table.
@@ -38,7 +38,8 @@ def settle(
     if sides.policy.ingest.mode != "partition":
         chunks = {WHOLE_CHUNK: Content(total(warehouse), dict(source) == dict(warehouse))}
         return chunks, sorted(known.keys() - chunks)
-    months = sides.raw.months()
+    tiered = {month_text(month) for month in sides.moved}
+    months = {month: child for month, child in sides.raw.months().items() if month_text(month) not in tiered}
     result = {
         _text(group): Content(
             held_of(group, warehouse, sides.kept),
@@ -56,7 +57,9 @@ def settle(
     gone = [
         chunk
         for chunk, content in known.items()
-        if chunk not in result and (_asked(chunk, sides) or (chunk not in there and content.agrees is not False))
+        if chunk not in result
+        and chunk not in tiered
+        and (_asked(chunk, sides) or (chunk not in there and content.agrees is not False))
     ]
     return result, gone
 

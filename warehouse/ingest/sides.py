@@ -15,12 +15,14 @@ from psycopg import sql
 from warehouse.catalog.model import System, Table
 from warehouse.ingest import sql as queries
 from warehouse.ingest.plan import Facts
-from warehouse.ingest.scope import Months, next_month
+from warehouse.ingest.scope import Months, month_text, next_month
 from warehouse.postgres.bounds import Span, covers, direct, gaps
 from warehouse.postgres.fingerprints import WHOLE, Fingerprint, bucket_of, fingerprints, month_of, total
 from warehouse.postgres.introspection import LiveTable
 from warehouse.postgres.sessions import Connection, translated
+from warehouse.state.content import read_content
 from warehouse.state.ledger import read_watermark
+from warehouse.state.moves import months_in_lake, months_that_left
 from warehouse.state.raw_store import RawTable
 
 
@@ -32,6 +34,9 @@ class Sides:
         high_water: the source's highest cursor (mode incremental), once compared.
         dropped: months of which the source dropped a part with its partition, and those parts.
         kept: what the warehouse alone holds of those months, which is not compared.
+        moved: months that leave the source by tiering, which alone looks after them from then on.
+        cold: those that the source has still and the warehouse has no longer, as they were when they went into the
+            lake: when the source changed one of them, it comes back.
     """
 
     where: str
@@ -46,6 +51,8 @@ class Sides:
     high_water: str | None = field(default=None, init=False)
     dropped: dict[dt.date, list[Span]] = field(default_factory=dict[dt.date, list[Span]], init=False)
     kept: dict[str, Fingerprint] = field(default_factory=dict[str, Fingerprint], init=False)
+    moved: set[dt.date] = field(default_factory=set[dt.date], init=False)
+    cold: dict[dt.date, Fingerprint] = field(default_factory=dict[dt.date, Fingerprint], init=False)
 
     @property
     def source_table(self) -> sql.Identifier:
@@ -118,12 +125,33 @@ class Sides:
                 covered = self._covered(warehouse)
                 warehouse |= self._without_gaps(warehouse)
                 warehouse = {group: part for group, part in warehouse.items() if part.rows}
+            if self.policy.ingest.mode == "partition":
+                source, warehouse = self._without_tiers(source, warehouse)
         if cursor is not None:
             # Now: while the swap has its lock, readers must not wait for the source.
             with translated(f"{self.where} (source)"):
                 row = self.source.execute(queries.highest(self.source_table, cursor)).fetchone()
             self.high_water = row[0] if row else None
         return Facts(source, warehouse, exists, watermark, covered, rekeyed)
+
+    def _without_tiers(
+        self, source: Mapping[str, Fingerprint], warehouse: Mapping[str, Fingerprint]
+    ) -> tuple[dict[str, Fingerprint], dict[str, Fingerprint]]:
+        """Both sides without the months that left the source; those of the lake as they were when they went there."""
+        system = self.system.system
+        self.moved = months_that_left(self.target, system, self.name)
+        known = read_content(self.target, system, self.name)
+        self.cold = {
+            month: known[month_text(month)].held
+            for month in months_in_lake(self.target, system, self.name) - self.moved
+            if month in self.months
+        }
+        left = {month.isoformat() for month in self.moved}
+        cold = {month.isoformat(): held for month, held in self.cold.items()}
+        return (
+            {group: part for group, part in source.items() if group not in left},
+            {group: part for group, part in warehouse.items() if group not in left} | cold,
+        )
 
     def _ranged_by_time(self) -> bool:
         return (

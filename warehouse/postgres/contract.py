@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from warehouse.catalog.base import is_column_name, join_name
 from warehouse.catalog.model import System, Table
-from warehouse.catalog.naming import is_of_split, split_mark
+from warehouse.catalog.naming import has_left, is_of_split, split_mark
 from warehouse.postgres.carriage import refusal
 from warehouse.postgres.contract_partitions import check_partitions
 from warehouse.postgres.contract_persons import check_persons
@@ -97,7 +97,7 @@ def _check_undeclared(findings: Findings, system: System, live: Mapping[Name, Li
     schemas = {schema for schema, _ in declared} | {system.schema_}
     elsewhere: dict[str, int] = {}
     for (schema, name), table in live.items():
-        if (schema, name) in declared:
+        if (schema, name) in declared or has_left(name):
             continue
         if is_of_split(name):
             findings.warning(

@@ -18,20 +18,23 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from psycopg import errors, sql
 
+from warehouse.catalog.model import System
+from warehouse.catalog.naming import period_name
 from warehouse.errors import Busy, CatalogMismatch
-from warehouse.postgres.carriage import Carriage
+from warehouse.postgres.carriage import Carriage, carriage
 from warehouse.postgres.copying import Copied, copy_across
 from warehouse.postgres.fingerprints import Fingerprint, fingerprints
+from warehouse.postgres.introspection import LiveColumn
 from warehouse.postgres.sessions import Connection
 from warehouse.state import raw_layout as layout
-from warehouse.state.changes import ChangeFeed
+from warehouse.state.changes import ChangeFeed, feed_columns
 
 _ROWS, _NEXT = "__rows", "__next"
 _SWAP_ATTEMPTS = 20
@@ -61,6 +64,27 @@ class RawTable:
     month_column: str | None = None
     month_name: Callable[[dt.date], str] | None = None
     followed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, connection: Connection, system: System, name: str, columns: Sequence[LiveColumn]) -> RawTable:
+        """The raw table of a policy, with those of the source's columns that it declares.
+
+        Raises:
+            UnsupportedType: one cannot be carried.
+        """
+        policy = system.tables[name]
+        declared = [column for column in columns if column.name in policy.columns]
+        by_month = policy.ingest.mode == "partition"
+        return cls(
+            connection=connection,
+            schema=system.raw_schema,
+            name=name,
+            carriage=carriage(declared, system.raw_schema, f"{system.system}.{name}"),
+            key=policy.key,
+            month_column=policy.time if by_month else None,
+            month_name=partial(period_name, policy.month_pattern, name) if by_month else None,
+            followed=tuple(column for column in feed_columns(policy) if any(c.name == column for c in declared)),
+        )
 
     @property
     def feed(self) -> ChangeFeed:
@@ -212,11 +236,12 @@ class RawTable:
                 )
             )
 
-    def finish_child(self, month: dt.date | None = None) -> None:
+    def finish_child(self, month: dt.date | None = None, *, known: bool = False) -> None:
         """Index the loaded child and put it in the old one's place.
 
         Args:
             month: first day of the child's month; None for the whole table.
+            known: readers of the feed have read its rows: they come back from a lower tier.
 
         Raises:
             Busy: readers held the parent all through the retries.
@@ -240,7 +265,7 @@ class RawTable:
         run(sql.SQL("ANALYZE {}").format(temporary))
         if child in self.children():
             self.feed.note_replaced(final, temporary)
-        else:
+        elif not known:
             self.feed.note_added(temporary)
 
         def swap() -> None:
@@ -254,13 +279,20 @@ class RawTable:
         if month is not None:
             run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT bound").format(final))
 
-    def merge(self, staged: sql.Identifier, condition: sql.Composable, parameters: Mapping[str, Any]) -> int:
-        """Upsert staged rows by key into the whole child; rows that are equal byte for byte are left alone.
+    def merge(
+        self,
+        staged: sql.Identifier,
+        condition: sql.Composable,
+        parameters: Mapping[str, Any],
+        month: dt.date | None = None,
+    ) -> int:
+        """Upsert staged rows by key into a child; rows that are equal byte for byte are left alone.
 
         Args:
             staged: from ``stage``.
             condition: which of them; others stay out, so that a proof of these proves the table.
             parameters: of ``condition``.
+            month: whose child; None: the whole one.
 
         Returns:
             Rows inserted or changed.
@@ -269,7 +301,8 @@ class RawTable:
         rest = [name for name in columns if name not in self.key]
         assignments = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest)
         identifiers = sql.SQL(", ").join(map(sql.Identifier, columns))
-        self.feed.note_merged(sql.Identifier(self.schema, self.whole_child), staged, condition, parameters)
+        child = sql.Identifier(self.schema, self._child_name(month))
+        self.feed.note_merged(child, staged, condition, parameters)
         action = (
             # *<> compares images: it sees 1.0 become 1.00, and needs no equality operator (json, point).
             sql.SQL("DO UPDATE SET {} WHERE (existing.*) *<> (excluded.*)").format(assignments)
@@ -278,7 +311,7 @@ class RawTable:
         )
         return self.connection.execute(
             sql.SQL("INSERT INTO {} AS existing ({}) SELECT {} FROM {} WHERE {} ON CONFLICT ({}) {}").format(
-                sql.Identifier(self.schema, self.whole_child),
+                child,
                 identifiers,
                 identifiers,
                 staged,
@@ -319,6 +352,22 @@ class RawTable:
         return self.connection.execute(
             sql.SQL("DELETE FROM {} AS held WHERE {}").format(held, absent), parameters
         ).rowcount
+
+    def release(self, month: dt.date, name: str) -> None:
+        """Take a month's child out of the table, to be kept under another name; its readers are told nothing, for its
+        rows are no less theirs.
+
+        Raises:
+            Busy: readers held the parent all through the retries.
+        """
+        child = sql.Identifier(self.schema, self._child_name(month))
+        run = self.connection.execute
+
+        def detach() -> None:
+            run(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(self.relation, child))
+            run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(child, sql.Identifier(name)))
+
+        self._with_short_locks(detach)
 
     def _child_name(self, month: dt.date | None) -> str:
         if month is None:

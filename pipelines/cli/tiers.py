@@ -1,0 +1,156 @@
+"""``drivetrain tiers``: which months move down a tier, move them, and what is kept until when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.output import console, counted, show_json
+from resources.settings import Settings
+from resources.tiering import TableMoves, TablePlan, apply_tiers, plan_tiers, tiered_tables
+from warehouse.errors import ConfigurationError
+from warehouse.tiering.plan import Step
+
+app = typer.Typer(no_args_is_help=True, help="Move months hot → warm → cold, each proven before anything is dropped.")
+
+_TABLES = typer.Argument(help="What: `system` or `system.table`; everything with tiers if left out.")
+_AT = typer.Option(help="As on this day (UTC); now if left out.", formats=["%Y-%m-%d"])
+_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
+
+#: What each step is, for a person.
+STEPS = {
+    "go on": "go on",
+    "drop": "drop what was kept",
+    "leave": "hot → warm",
+    "join": "hot → warm, late rows",
+    "cool": "warm → cold",
+    "keep": "(kept)",
+    "wait": "(waits)",
+}
+
+
+@app.command()
+def plan(
+    tables: Annotated[list[str] | None, _TABLES] = None,
+    at: Annotated[dt.datetime | None, _AT] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Print which months would move tonight, why, and how much that is. Changes nothing.
+
+    Exits 1 if a table cannot be looked at; the others are.
+    """
+    settings = Settings.load()
+    asked = tiered_tables(settings.catalog(), tables or [])
+    with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
+        plans = plan_tiers(settings, asked, _moment(at))
+    if json:
+        show_json({"steps": [_as_json(each, step) for each in plans for step in each.steps], **_failures(plans)})
+    else:
+        _show(plans)
+    if any(each.failure for each in plans):
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(
+    tables: Annotated[list[str] | None, _TABLES] = None,
+    at: Annotated[dt.datetime | None, _AT] = None,
+    month: Annotated[list[str] | None, typer.Option(help="Only this month, YYYY-MM; may be given again.")] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Do what `plan` prints: each month by itself, resumable, and dropped only after a proof.
+
+    Exits 1 if anything was not done; the next run goes on where it stopped.
+    """
+    settings = Settings.load()
+    asked = tiered_tables(settings.catalog(), tables or [])
+    months = [_month(text) for text in month] if month else None
+    with console.status("Moving …") as progress, settings.embedded_servers(progress.update):
+        moves = apply_tiers(settings, asked, _moment(at), months=months, tell=progress.update)
+    failed = [each for each in moves if each.failure] or [d for each in moves for d in each.done if d.failure]
+    if json:
+        steps = [
+            {**_as_json(each, done.step), "state": done.move.state if done.move else None,
+             "failure": str(done.failure) if done.failure else None}
+            for each in moves for done in each.done
+        ]  # fmt: skip
+        show_json({"steps": steps, **_failures(moves)})
+    else:
+        _show_moves(moves)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(plans: Sequence[TablePlan]) -> None:
+    shown = Table("table", "month", "step", "rows (est.)", "MB", "why", box=None, header_style="bold")
+    for column in (3, 4):
+        shown.columns[column].justify = "right"
+    for each in plans:
+        for step in each.steps:
+            shown.add_row(
+                f"{each.system}.{each.table}",
+                f"{step.month:%Y-%m}" + (f" +{step.part}" if step.part else ""),
+                STEPS[step.kind],
+                f"{step.rows:,}",
+                f"{step.bytes / 1e6:,.1f}" if step.bytes else "",
+                escape(step.reason),
+                style="dim" if step.kind in ("keep", "wait") else None,
+            )
+    due = sum(step.kind not in ("keep", "wait") for each in plans for step in each.steps)
+    freed = sum(step.bytes for each in plans for step in each.steps if step.kind in ("leave", "cool"))
+    console.print(f"{counted(due, 'step')} to do; {freed / 1e6:,.1f} MB will be free when nothing is kept any longer.")
+    if shown.row_count:
+        console.print(shown)
+    _show_failures(plans)
+
+
+def _show_moves(moves: Sequence[TableMoves]) -> None:
+    done = [(each, d) for each in moves for d in each.done]
+    failed = sum(d.failure is not None for _, d in done)
+    console.print(f"{counted(len(done) - failed, 'step')} done{f', {failed:,} not' if failed else ''}.")
+    for each, d in done:
+        what = f"{each.system}.{each.table} {d.step.month:%Y-%m} {STEPS[d.step.kind]}"
+        if d.failure is not None:
+            console.print(f"  [red]not done[/] {what}: {escape(str(d.failure))}", soft_wrap=True)
+        else:
+            rows = d.move.kept.rows if d.move and d.move.kept else d.step.rows
+            console.print(f"  {what}: {counted(rows, 'row')}", soft_wrap=True)
+    _show_failures(moves)
+
+
+def _show_failures(found: Sequence[TablePlan | TableMoves]) -> None:
+    for each in found:
+        if each.failure is not None:
+            console.print(f"  [red]failed[/] {each.system}.{each.table}: {escape(str(each.failure))}", soft_wrap=True)
+
+
+def _as_json(of: TablePlan | TableMoves, step: Step) -> dict[str, Any]:
+    return {
+        "system": of.system, "table": of.table, "month": f"{step.month:%Y-%m}", "part": step.part, "step": step.kind,
+        "reason": step.reason, "estimated_rows": step.rows, "bytes": step.bytes,
+    }  # fmt: skip
+
+
+def _failures(found: Sequence[TablePlan | TableMoves]) -> dict[str, Any]:
+    failed = [
+        {"system": each.system, "table": each.table, "error": each.failure.message, "hint": each.failure.hint}
+        for each in found
+        if each.failure is not None
+    ]
+    return {"failures": failed} if failed else {}
+
+
+def _moment(at: dt.datetime | None) -> dt.datetime:
+    return at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
+
+
+def _month(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ConfigurationError(f"--month {text!r} is no month", hint="Write YYYY-MM, e.g. 2024-01.") from None

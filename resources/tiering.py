@@ -1,0 +1,109 @@
+"""Tiers over every system: which tables have them, where their places are, and one run over all."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from resources.settings import Settings
+from warehouse.catalog import Catalog
+from warehouse.catalog.model import System
+from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.partitions.apply import maintain
+from warehouse.partitions.targets import source_targets
+from warehouse.postgres.sessions import Dsn, connect
+from warehouse.tiering.apply import Done, Places, look, move_table
+from warehouse.tiering.plan import Step
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What is to be done to a table, or why nobody can tell."""
+
+    system: str
+    table: str
+    steps: tuple[Step, ...] = ()
+    failure: DrivetrainError | None = None
+
+
+@dataclass(frozen=True)
+class TableMoves:
+    """What was done to a table, or why nothing was."""
+
+    system: str
+    table: str
+    done: tuple[Done, ...] = ()
+    failure: DrivetrainError | None = None
+
+
+def tiered_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[System, str]]:
+    """The tables that the catalog tiers; of those asked for by ``system`` or ``system.table``, if any are.
+
+    Raises:
+        ConfigurationError: there is no such system or table, or it has no tiers.
+    """
+    every = [
+        (system, name)
+        for system in catalog.systems.values()
+        for name, table in system.tables.items()
+        if table.tiers.hot or table.tiers.warm or table.tiers.cold
+    ]
+    if not asked:
+        return every
+    known = {f"{system.system}.{name}" for system, name in every}
+    for text in asked:
+        if text not in known and text not in {system.system for system, _ in every}:
+            raise ConfigurationError(
+                f"{text!r} is no table with tiers", hint=f"Those are: {', '.join(sorted(known)) or 'none'}."
+            )
+    return [(system, name) for system, name in every if f"{system.system}.{name}" in asked or system.system in asked]
+
+
+def _tend(source: Dsn, system: System, name: str, at: dt.datetime) -> None:
+    """Give the partitions that take late rows what partitions of the table must have."""
+    with connect(source, see_all_rows=True, application="drivetrain partitions") as connection:
+        for target, place in source_targets(system):
+            if target.table == name:
+                maintain(connection, target, place, at)
+
+
+def _places(settings: Settings, system: System, name: str) -> Places:
+    source = settings.maintenance(system.system) if system.tables[name].tiers.hot else None
+    return Places(source, settings.warehouse(), settings.lake())
+
+
+def plan_tiers(settings: Settings, tables: Sequence[tuple[System, str]], at: dt.datetime) -> list[TablePlan]:
+    """What is to be done; nothing is changed. A table that cannot be looked at is its own failure."""
+    found: list[TablePlan] = []
+    for system, name in tables:
+        try:
+            steps = look(_places(settings, system, name), system, name, at)
+            found.append(TablePlan(system.system, name, tuple(steps)))
+        except DrivetrainError as error:
+            found.append(TablePlan(system.system, name, failure=error))
+    return found
+
+
+def apply_tiers(
+    settings: Settings,
+    tables: Sequence[tuple[System, str]],
+    at: dt.datetime,
+    *,
+    months: Sequence[dt.date] | None = None,
+    run_id: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[TableMoves]:
+    """Take every step that is due. A table that cannot be moved is its own failure."""
+    done: list[TableMoves] = []
+    keep = settings.tier_grace
+    for system, name in tables:
+        try:
+            places = _places(settings, system, name)
+            moves = move_table(places, system, name, at, keep=keep, months=months, run_id=run_id, tell=tell)
+            done.append(TableMoves(system.system, name, tuple(moves)))
+            if places.source is not None and any(each.step.kind in ("leave", "join") for each in moves):
+                _tend(places.source, system, name, at)
+        except DrivetrainError as error:
+            done.append(TableMoves(system.system, name, failure=error))
+    return done

@@ -1,0 +1,148 @@
+"""Objects under one root, on ``file://`` or ``s3://``: put whole, read whole, listed with their versions, removed.
+
+An object is there in full or not at all: a file is renamed into its place, an S3 object appears when its upload ends.
+
+What does not belong here: what the objects are (``delta``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from warehouse.errors import ConfigurationError, LakeUnavailable
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object that is there: its path from the root, and bytes."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """A root and how to reach it.
+
+    Attributes:
+        url: ``file:///folder`` or ``s3://bucket/prefix``.
+        options: of S3, as ``object_store`` and libpq-like environments name them (``AWS_ENDPOINT_URL``,
+            ``AWS_ACCESS_KEY_ID`` ...); secret, in no repr.
+    """
+
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in ("file", "s3"):
+            raise ConfigurationError(
+                f"{self.url!r} is no place for the lake", hint="Write file:///folder or s3://bucket/prefix."
+            )
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder."""
+        return urlsplit(self.url).scheme == "file"
+
+    def under(self, *names: str) -> Store:
+        """A store of what lies below."""
+        return Store("/".join((self.url.rstrip("/"), *names)), self.options)
+
+    @property
+    def root(self) -> str:
+        """As its file system has it: a path, or ``bucket/prefix``."""
+        parts = urlsplit(self.url)
+        return unquote(parts.path).rstrip("/") if self.local else f"{parts.netloc}{parts.path}".rstrip("/")
+
+    def _at(self, path: str) -> str:
+        return f"{self.root}/{path}"
+
+    def file_system(self) -> Any:
+        """Of fsspec; S3's is imported where it is used: it takes a second."""
+        import fsspec  # type: ignore[reportMissingTypeStubs]
+
+        make: Any = fsspec.filesystem  # type: ignore[reportUnknownMemberType]
+        if self.local:
+            return make("file")
+        endpoint = self.options.get("AWS_ENDPOINT_URL")
+        return make(
+            "s3",
+            key=self.options.get("AWS_ACCESS_KEY_ID"),
+            secret=self.options.get("AWS_SECRET_ACCESS_KEY"),
+            token=self.options.get("AWS_SESSION_TOKEN"),
+            client_kwargs={
+                name: value
+                for name, value in (("endpoint_url", endpoint), ("region_name", self.options.get("AWS_REGION")))
+                if value
+            },
+            version_aware=False,
+            use_listings_cache=False,
+        )
+
+    def put(self, path: str, content: bytes) -> None:
+        """Store an object whole.
+
+        Raises:
+            LakeUnavailable: it cannot be written; nothing of it is there.
+        """
+        with self._told(path):
+            if not self.local:
+                self.file_system().pipe_file(self._at(path), content)
+                return
+            place = Path(self._at(path))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
+            try:
+                with unfinished.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                unfinished.rename(place)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+
+    def get(self, path: str) -> bytes:
+        """An object's content.
+
+        Raises:
+            LakeUnavailable: it is not there, or cannot be read.
+        """
+        with self._told(path):
+            return bytes(self.file_system().cat_file(self._at(path)))
+
+    def list(self, prefix: str = "") -> list[Stored]:
+        """Every object below a prefix that ends with a folder; none if there is no such folder."""
+        with self._told(prefix):
+            top = f"{self.root}/{prefix}".rstrip("/")
+            found: dict[str, Any] = self.file_system().find(top, detail=True)
+            return sorted(
+                (Stored(name.removeprefix(self.root + "/"), int(entry["size"])) for name, entry in found.items()),
+                key=lambda each: each.path,
+            )
+
+    def remove(self, path: str) -> None:
+        """Remove an object; nothing, if it is not there."""
+        with self._told(path), contextlib.suppress(FileNotFoundError):
+            self.file_system().rm_file(self._at(path))
+
+    @contextlib.contextmanager
+    def _told(self, path: str) -> Generator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise LakeUnavailable(
+                f"{self.url}/{path} is not there", hint="`drivetrain prove` says what it held."
+            ) from error
+        except (OSError, TimeoutError) as error:  # s3fs turns refusals into errors of the system
+            raise LakeUnavailable(
+                f"{self.url}/{path}: {error.strerror or error}",
+                hint="Nothing was moved. Is the place reachable, writable, and not full? Are the credentials valid?",
+            ) from error

@@ -1,0 +1,60 @@
+"""What the proof asks the warehouse's ledger and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+#: Types that are hashed as they are; every other one as its text. What the lake keeps of a value hashes the same.
+_PLAIN = {
+    "smallint", "integer", "bigint", "real", "double precision", "boolean", "date", "timestamp with time zone",
+    "timestamp without time zone", "bytea",
+}  # fmt: skip
+
+MOVES = """
+SELECT id, month, from_tier, part, state, relation, rows, hash, kept_rows, kept_hash, export
+  FROM platform.tier_move WHERE system = %s AND table_name = %s ORDER BY month, id
+"""
+
+FILES = """
+SELECT f.move, f.path, f.rows, f.bytes, f.sha256
+  FROM platform.lake_file AS f JOIN platform.tier_move AS m ON m.id = f.move
+ WHERE m.system = %s AND m.table_name = %s ORDER BY f.path
+"""
+
+CHUNKS = """
+SELECT to_date(chunk, 'YYYY-MM'), rows, agrees, tier FROM platform.raw_content
+ WHERE system = %s AND table_name = %s AND chunk ~ '^[0-9]{4}-[0-9]{2}$'
+"""
+
+COLUMNS = """
+SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
+ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+
+
+def by_month(relation: sql.Identifier, time: str) -> sql.Composed:
+    """Rows of each month of a table."""
+    return sql.SQL("SELECT date_trunc('month', {}::timestamp)::date, count(*) FROM {} GROUP BY 1").format(
+        sql.Identifier(time), relation
+    )
+
+
+def row_hash(columns: Sequence[tuple[str, str]], *, cast: bool) -> sql.Composed:
+    """The hash of a row: of a table's own columns, or of text and numbers that are cast to its types first."""
+    parts: list[sql.Composable] = []
+    for name, kind in columns:
+        part = sql.SQL("{}").format(sql.Identifier(name))
+        if cast:
+            part += sql.SQL("::{}").format(sql.SQL(kind))  # type: ignore[arg-type]  # format_type() output
+        parts.append(part if kind in _PLAIN else part + sql.SQL("::text"))
+    return sql.SQL("hash_record_extended(ROW({}), 0)").format(sql.SQL(", ").join(parts))
+
+
+def amount(relation: sql.Composable, hashed: sql.Composable, condition: sql.Composable | None = None) -> sql.Composed:
+    """Rows of a relation and the sum of their hashes modulo 2^64."""
+    return sql.SQL(
+        "SELECT count(*), mod(mod(coalesce(sum({}), 0), 18446744073709551616) + 18446744073709551616,"
+        " 18446744073709551616) FROM {} WHERE {}"
+    ).format(hashed, relation, condition or sql.SQL("true"))

@@ -1,0 +1,222 @@
+"""The ledger of moves: which month is on its way down a tier, how far it has come, and what it amounts to.
+
+Like all of ``warehouse.state``, every function works on the caller's connection and commits nothing: a state stands if
+and only if what it says was done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from psycopg import sql
+
+from warehouse.errors import Busy
+from warehouse.lake.export import NOTHING, Content, DataFile
+from warehouse.postgres.sessions import Connection
+
+Tier = Literal["hot", "warm", "cold"]
+State = Literal["planned", "detached", "exported", "verified", "flipped", "dropped", "undone"]
+#: States in which the source no longer has a month's rows, whatever it says of them.
+LEFT: tuple[State, ...] = ("detached", "exported", "verified", "flipped", "dropped")
+
+_COLUMNS = sql.SQL(
+    "id, system, table_name, month, from_tier, part, state, reason, relation, kept_rows, kept_hash, rows, hash, export,"
+    " keep_until"
+)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One month, or rows of it that came later, on its way one tier down; as ``platform.tier_move`` has it.
+
+    Attributes:
+        kept: what ``relation`` holds until it is dropped.
+        content: what the lower tier has by it.
+    """
+
+    id: int
+    system: str
+    table: str
+    month: dt.date
+    from_tier: Literal["hot", "warm"]
+    part: int
+    state: State
+    reason: str
+    relation: str | None
+    kept: Content | None
+    content: Content | None
+    export: str | None
+    keep_until: dt.datetime | None
+
+    @property
+    def name(self) -> str:
+        """For a person: ``bikenode.rides 2024-01``."""
+        later = f" (late {self.part})" if self.part else ""
+        return f"{self.system}.{self.table} {self.month:%Y-%m}{later}"
+
+
+def read_moves(connection: Connection, system: str | None = None, table: str | None = None) -> list[Move]:
+    """Every move that was not undone, oldest month first; of one system or table, if named."""
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT {} FROM platform.tier_move WHERE state <> 'undone'"
+            " AND (%(system)s::text IS NULL OR system = %(system)s)"
+            " AND (%(table)s::text IS NULL OR table_name = %(table)s)"
+            " ORDER BY system, table_name, month, from_tier, part"
+        ).format(_COLUMNS),
+        {"system": system, "table": table},
+    )
+    return [_move(row) for row in rows]
+
+
+def _move(row: Sequence[Any]) -> Move:
+    *head, kept_rows, kept_hash, rows, digest, export, keep_until = row
+    kept, content = _content(kept_rows, kept_hash), _content(rows, digest)
+    return Move(*cast("tuple[Any, ...]", tuple(head)), kept, content, export, keep_until)  # type: ignore[reportCallIssue]
+
+
+def _content(rows: int | None, digest: Any) -> Content | None:
+    return None if rows is None else Content(rows, int(digest))
+
+
+def begin(
+    connection: Connection,
+    system: str,
+    table: str,
+    month: dt.date,
+    from_tier: Literal["hot", "warm"],
+    *,
+    part: int = 0,
+    reason: str,
+    export: str | None = None,
+    run_id: str | None = None,
+) -> Move:
+    """Note a move that is about to begin."""
+    row = connection.execute(
+        sql.SQL(
+            "INSERT INTO platform.tier_move (system, table_name, month, from_tier, part, state, reason, export)"
+            " VALUES (%s, %s, %s, %s, %s, 'planned', %s, %s) RETURNING {}"
+        ).format(_COLUMNS),
+        (system, table, month, from_tier, part, reason, export),
+    ).fetchone()
+    assert row is not None
+    move = _move(row)
+    _note(connection, move.id, "planned", {"reason": reason}, run_id)
+    return move
+
+
+def advance(
+    connection: Connection,
+    move: Move,
+    state: State,
+    *,
+    relation: str | None = None,
+    kept: Content | None = None,
+    content: Content | None = None,
+    keep_until: dt.datetime | None = None,
+    detail: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+) -> Move:
+    """Note that a move has come further; what is not given stays as it was.
+
+    Raises:
+        Busy: somebody else took it further meanwhile.
+    """
+    row = connection.execute(
+        sql.SQL(
+            "UPDATE platform.tier_move SET state = %(state)s, changed_at = clock_timestamp(),"
+            " relation = coalesce(%(relation)s, relation), keep_until = coalesce(%(keep_until)s, keep_until),"
+            " kept_rows = coalesce(%(kept_rows)s, kept_rows), kept_hash = coalesce(%(kept_hash)s, kept_hash),"
+            " rows = coalesce(%(rows)s, rows), hash = coalesce(%(hash)s, hash)"
+            " WHERE id = %(id)s AND state = %(was)s RETURNING {}"
+        ).format(_COLUMNS),
+        {
+            "id": move.id, "was": move.state, "state": state, "relation": relation, "keep_until": keep_until,
+            "kept_rows": kept and kept.rows, "kept_hash": kept and kept.hash,
+            "rows": content and content.rows, "hash": content and content.hash,
+        },
+    ).fetchone()  # fmt: skip
+    if row is None:
+        raise Busy(f"{move.name}: somebody else is moving it", hint="Nothing was changed. Look again.")
+    amounts = {} if content is None else {"rows": content.rows, "hash": str(content.hash)}
+    _note(connection, move.id, state, {**amounts, **(detail or {})}, run_id)
+    return _move(row)
+
+
+def _note(connection: Connection, move: int, state: State, detail: Mapping[str, Any], run_id: str | None) -> None:
+    connection.execute(
+        "INSERT INTO platform.tier_event (move, state, detail, run_id) VALUES (%s, %s, %s, %s)",
+        (move, state, json.dumps(detail), run_id),
+    )
+
+
+def record_files(connection: Connection, move: Move, files: Sequence[DataFile]) -> None:
+    """Note the files that a move wrote."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO platform.lake_file (move, path, bucket, rows, bytes, sha256) VALUES (%s, %s, %s, %s, %s, %s)",
+            [(move.id, file.path, file.bucket, file.rows, file.bytes, file.sha256) for file in files],
+        )
+
+
+def read_files(connection: Connection, move: Move) -> list[DataFile]:
+    """The files that a move wrote."""
+    rows = connection.execute(
+        "SELECT path, bucket, rows, bytes, sha256 FROM platform.lake_file WHERE move = %s ORDER BY path", (move.id,)
+    )
+    return [
+        DataFile(path, f"{move.month:%Y-%m}", bucket, count, size, digest) for path, bucket, count, size, digest in rows
+    ]
+
+
+def months_that_left(connection: Connection, system: str, table: str) -> set[dt.date]:
+    """Months of a table of which the source no longer tells everything: they left it, or are about to."""
+    rows = connection.execute(
+        "SELECT DISTINCT month FROM platform.tier_move"
+        " WHERE system = %s AND table_name = %s AND from_tier = 'hot' AND state <> 'undone'",
+        (system, table),
+    )
+    return {month for (month,) in rows}
+
+
+def months_in_lake(connection: Connection, system: str, table: str) -> set[dt.date]:
+    """Months of a table whose rows readers take from the lake."""
+    rows = connection.execute(
+        "SELECT DISTINCT month FROM platform.tier_move WHERE system = %s AND table_name = %s AND from_tier = 'warm'"
+        " AND state IN ('flipped', 'dropped')",
+        (system, table),
+    )
+    return {month for (month,) in rows}
+
+
+def in_lake(connection: Connection, system: str, table: str, month: dt.date) -> Move | None:
+    """The move by which readers take a month from the lake, if they do."""
+    moves = [each for each in read_moves(connection, system, table) if each.month == month]
+    return next((each for each in moves if each.from_tier == "warm" and each.state in ("flipped", "dropped")), None)
+
+
+def bring_back(connection: Connection, move: Move, why: str, run_id: str | None = None) -> None:
+    """The warehouse has a month of the lake whole again: from now on readers take it from there.
+
+    Its files stay in the lake's table until the month's next move replaces them.
+    """
+    if move.state == "flipped" and move.relation:
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(move.relation)))  # type: ignore[arg-type]
+    advance(connection, move, "undone", detail={"why": why}, run_id=run_id)
+    connection.execute(
+        "UPDATE platform.raw_content SET tier = 'warehouse' WHERE system = %s AND table_name = %s AND chunk = %s",
+        (move.system, move.table, f"{move.month:%Y-%m}"),
+    )
+
+
+def due_in_warehouse(moves: Sequence[Move], month: dt.date) -> Content:
+    """What the raw table has of a month that left its source: what came, without what went on into the lake."""
+    due = NOTHING
+    for move in moves:
+        if move.month == month and move.content is not None and move.state in ("flipped", "dropped"):
+            due = due + move.content if move.from_tier == "hot" else due - move.content
+    return due

@@ -1,0 +1,144 @@
+"""Which months move, and why: policies and facts in, steps out. Pure: no connection, no clock.
+
+A month is due when all of it is: its age is counted from its end (UTC), so that no row moves before its time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from warehouse.catalog.age import Age
+from warehouse.catalog.model import Table, Tiers
+from warehouse.catalog.periods import shifted
+from warehouse.postgres.introspection import LivePartition
+from warehouse.state.moves import Move
+
+#: leave: hot to warm. join: rows that came late follow their month. cool: warm to cold. go on: what was begun.
+#: drop: what a flipped move kept. keep: the same, before its time. wait: due, but something stands against it.
+Kind = Literal["go on", "drop", "leave", "join", "cool", "keep", "wait"]
+
+
+@dataclass(frozen=True)
+class HotMonth:
+    """A month's partition at the source, with the size that the server estimates."""
+
+    partition: LivePartition
+    rows: int
+    bytes: int
+    filled: bool
+
+
+@dataclass(frozen=True)
+class WarmMonth:
+    """A month's rows in the warehouse, with the size that the server estimates; bytes with indexes."""
+
+    rows: int
+    bytes: int
+    filled: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is of one table.
+
+    Attributes:
+        hot: months that the source has a partition of their own for.
+        warm: months in the raw table.
+        moves: of the ledger.
+        referenced_by: foreign keys onto the table, which keep its partitions attached.
+    """
+
+    hot: Mapping[dt.date, HotMonth]
+    warm: Mapping[dt.date, WarmMonth]
+    moves: Sequence[Move]
+    referenced_by: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, or that is not done yet.
+
+    Attributes:
+        kind: what.
+        month: of which month.
+        reason: why, or what stands against it.
+        part: which part of the month.
+        rows, bytes: about how much that is, and frees where it is.
+        move: the one that goes on, is dropped or kept.
+    """
+
+    kind: Kind
+    month: dt.date
+    reason: str
+    part: int = 0
+    rows: int = 0
+    bytes: int = 0
+    move: Move | None = None
+
+
+def plan_table(policy: Table, facts: Facts, at: dt.datetime) -> list[Step]:
+    """What is to be done to a table: first what was begun, then what is due, oldest month first."""
+    steps = [*_begun(facts, at)]
+    busy = {step.month for step in steps if step.kind == "go on"}
+    steps += [step for step in _leaving(policy.tiers, facts, at) if step.month not in busy]
+    steps += [step for step in _cooling(policy.tiers, facts, at) if step.month not in busy]
+    return steps
+
+
+def leaves_at(month: dt.date, age: Age) -> dt.datetime:
+    """When the last row that a month may have reaches an age."""
+    return age.later(dt.datetime.combine(shifted("month", month, 1), dt.time(), dt.UTC))
+
+
+def _begun(facts: Facts, at: dt.datetime) -> Iterator[Step]:
+    for move in facts.moves:
+        rows = move.kept.rows if move.kept else 0
+        if move.state in ("planned", "detached", "exported", "verified"):
+            yield Step("go on", move.month, f"was begun, and is {move.state}", move.part, rows, move=move)
+        elif move.state == "flipped":
+            assert move.keep_until is not None
+            if move.keep_until <= at:
+                yield Step(
+                    "drop", move.month, f"kept until {move.keep_until:%Y-%m-%d %H:%M}", move.part, rows, move=move
+                )
+            else:
+                yield Step(
+                    "keep", move.month, f"is kept until {move.keep_until:%Y-%m-%d %H:%M}", move.part, rows, move=move
+                )
+
+
+def _leaving(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
+    if tiers.hot is None or (tiers.warm is None and tiers.cold is None):
+        return  # its rows end in the source, by retention
+    left: dict[dt.date, int] = {}
+    for move in facts.moves:
+        if move.from_tier == "hot":
+            left[move.month] = max(left.get(move.month, 0), move.part)
+    for month, hot in sorted(facts.hot.items()):
+        if leaves_at(month, tiers.hot) > at or (month in left and not hot.filled):
+            continue
+        kind: Kind = "join" if month in left else "leave"
+        reason = "rows came late" if month in left else f"older than {tiers.hot}"
+        if facts.referenced_by:
+            kind, reason = "wait", f"foreign keys reference the table: {', '.join(facts.referenced_by)}"
+        yield Step(kind, month, reason, left.get(month, -1) + 1, hot.rows, hot.bytes)
+
+
+def _cooling(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
+    age = tiers.warm or tiers.hot
+    if tiers.cold is None or age is None:
+        return
+    for month, warm in sorted(facts.warm.items()):
+        if leaves_at(month, age) > at or not warm.filled:
+            continue
+        hot = [move for move in facts.moves if move.month == month and move.from_tier == "hot"]
+        kind: Kind = "cool"
+        reason = f"older than {age}"
+        if tiers.hot is not None and not hot:
+            kind, reason = "wait", "has not left the source yet"
+        elif any(move.state != "dropped" for move in hot):
+            kind, reason = "wait", "what left the source is kept still"
+        yield Step(kind, month, reason, 0, warm.rows, warm.bytes)

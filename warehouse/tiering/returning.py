@@ -1,0 +1,76 @@
+"""Cold to warm: a month of the lake comes back into the warehouse, row by row what it was.
+
+What does not belong here: why it comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg import sql
+
+from warehouse.errors import ExportRefused
+from warehouse.lake.export import NOTHING, content_on_server
+from warehouse.postgres.sessions import CANONICAL, Connection, Dsn
+from warehouse.state.moves import Move, bring_back, read_files
+from warehouse.state.raw_store import RawTable
+from warehouse.tiering.table import Tiered
+
+
+def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, move: Move, why: str) -> None:
+    """Load a month's files into the raw table, and let readers take it from there.
+
+    Args:
+        dsn: of the warehouse, for the session that sends the rows.
+        connection: of the warehouse; it holds the table's ingestion lock, and no transaction.
+        table, raw: which.
+        move: by which the month went into the lake, flipped or dropped.
+        why: for the ledger.
+
+    Raises:
+        ExportRefused: what came is not what went. The month is in the lake as it was.
+        LakeUnavailable: a file is not there.
+    """
+    sent = sql.Identifier(table.system.raw_schema, f"back_{move.id}")
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sent))  # of a run that was cut off
+    _send(dsn, table, move, connection)
+    with connection.transaction():
+        child = raw.begin_child()
+        columns = [(sql.Identifier(column.name), column.type) for column in raw.carriage.columns]
+        connection.execute(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
+                child,
+                sql.SQL(", ").join(name for name, _ in columns),
+                sql.SQL(", ").join(sql.SQL("{}::{}").format(name, kind) for name, kind in columns),
+                sent,
+            )
+        )
+        found = content_on_server(connection, child, table.columns, sql.SQL("true"))
+        if found != move.content:
+            due = move.content or NOTHING
+            raise ExportRefused(
+                f"{move.name}: {found.rows:,} rows ({found.hash:016x}) came back from the lake, and {due.rows:,} "
+                f"({due.hash:016x}) had gone there",
+                hint="It is in the lake as it was. `drivetrain prove --deep` says what else is wrong.",
+            )
+        raw.finish_child(move.month, known=True)
+        connection.execute(sql.SQL("DROP TABLE {}").format(sent))
+        bring_back(connection, move, why)
+
+
+def _send(dsn: Dsn, table: Tiered, move: Move, connection: Connection) -> None:
+    """The files' rows into a table of their own, with the types that Arrow has for them."""
+    import adbc_driver_postgresql.dbapi  # type: ignore[reportMissingTypeStubs]
+
+    connect: Any = adbc_driver_postgresql.dbapi.connect  # type: ignore[reportUnknownMemberType]
+    read: Any = pq.read_table  # type: ignore[reportUnknownMemberType]
+    with connect(dsn.text, autocommit=False) as session, session.cursor() as cursor:
+        for setting, value in CANONICAL.items():
+            told = sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value))
+            cursor.execute(told.as_string(connection))
+        for file in read_files(connection, move):
+            rows = read(pa.BufferReader(table.lake.store.get(file.path)))
+            cursor.adbc_ingest(f"back_{move.id}", rows, mode="create_append", db_schema_name=table.system.raw_schema)
+        session.commit()
