@@ -33,3 +33,8 @@ def group(system: str, layer: Literal["raw", "staging", "marts"]) -> str:
 def partitions(system: str) -> dg.AssetKey:
     """The partitions of a system, as something that is kept up to date."""
     return dg.AssetKey(["partitions", system])
+
+
+def tiers(system: str) -> dg.AssetKey:
+    """A system's months on their way down the tiers."""
+    return dg.AssetKey(["tiers", system])

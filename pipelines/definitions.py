@@ -13,7 +13,8 @@ from assets.models import model_assets
 from assets.partitions import partition_assets
 from assets.quality import quality_checks
 from assets.recomputation import recomputation_checks
-from pipelines.jobs import ingest_jobs, models_job, partitions_job, refresh_jobs
+from assets.tiers import tier_assets
+from pipelines.jobs import ingest_jobs, models_job, partitions_job, refresh_jobs, tiers_job
 from resources.alerts import Alerts
 from resources.databases import SourceSnapshots, Warehouse
 from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
@@ -36,13 +37,18 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
     quality = quality_checks(catalog)
     nightly, before_models = dg.AssetSelection.checks(recomputation), dg.AssetSelection.checks(*quality)
     partitions = partition_assets(catalog)
-    maintained = dg.AssetSelection.assets(*partitions)
+    tiers = tier_assets(catalog)
+    maintained = dg.AssetSelection.assets(*partitions, *tiers)
     models = models_job(catalog, nightly, before_models, maintained)
     return dg.Definitions(
-        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog), *partitions],
+        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog), *partitions, *tiers],
         asset_checks=[*quality, recomputation],
         jobs=[*ingest_jobs(catalog, before_models), models],
-        schedules=[*refresh_jobs(catalog, nightly, maintained), partitions_job(maintained)],
+        schedules=[
+            *refresh_jobs(catalog, nightly, maintained),
+            partitions_job(dg.AssetSelection.assets(*partitions)),
+            *([tiers_job(dg.AssetSelection.assets(*tiers))] if tiers else []),
+        ],
         sensors=[failed_runs, models_sensor(models)],
         resources={
             "snapshots": SourceSnapshots(),

@@ -23,6 +23,7 @@ EVERYTHING = "daily"
 INGEST = "ingest"
 MODELS = "models"
 PARTITIONS = "partitions"
+TIERS = "tiers"
 
 
 def month_tags(first: dt.date, last: dt.date) -> dict[str, str]:
@@ -92,6 +93,21 @@ def partitions_job(partitions: dg.AssetSelection) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Makes the partitions of the coming periods, and mends what differs from their parents.",
+    )
+
+
+def tiers_job(tiers: dg.AssetSelection) -> dg.ScheduleDefinition:
+    """Months that are due move at night, after the partitions that take their late rows were looked after."""
+    job = dg.define_asset_job(
+        TIERS, selection=tiers, description="Move months hot → warm → cold, and account for every row."
+    )
+    return dg.ScheduleDefinition(
+        name=f"{TIERS}_schedule",
+        job=job,
+        cron_schedule="20 4 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Moves months down the tiers. Off until somebody turns it on: what moves leaves its database.",
     )
 
 

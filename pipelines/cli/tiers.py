@@ -14,24 +14,13 @@ from pipelines.cli.output import console, counted, show_json
 from resources.settings import Settings
 from resources.tiering import TableMoves, TablePlan, apply_tiers, plan_tiers, tiered_tables
 from warehouse.errors import ConfigurationError
-from warehouse.tiering.plan import Step
+from warehouse.tiering.plan import STEPS, Step
 
 app = typer.Typer(no_args_is_help=True, help="Move months hot → warm → cold, each proven before anything is dropped.")
 
 _TABLES = typer.Argument(help="What: `system` or `system.table`; everything with tiers if left out.")
 _AT = typer.Option(help="As on this day (UTC); now if left out.", formats=["%Y-%m-%d"])
 _JSON = typer.Option("--json", help="Print a JSON document for scripts.")
-
-#: What each step is, for a person.
-STEPS = {
-    "go on": "go on",
-    "drop": "drop what was kept",
-    "leave": "hot → warm",
-    "join": "hot → warm, late rows",
-    "cool": "warm → cold",
-    "keep": "(kept)",
-    "wait": "(waits)",
-}
 
 
 @app.command()

@@ -21,6 +21,18 @@ from warehouse.state.moves import Move
 Kind = Literal["go on", "drop", "leave", "join", "cool", "keep", "wait"]
 
 
+#: What each is, for a person.
+STEPS: Mapping[Kind, str] = {
+    "go on": "go on",
+    "drop": "drop what was kept",
+    "leave": "hot → warm",
+    "join": "hot → warm, late rows",
+    "cool": "warm → cold",
+    "keep": "(kept)",
+    "wait": "(waits)",
+}
+
+
 @dataclass(frozen=True)
 class HotMonth:
     """A month's partition at the source, with the size that the server estimates."""

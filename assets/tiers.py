@@ -1,0 +1,147 @@
+"""One asset per system: its months on their way down the tiers, and the proof that every row is accounted for."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets import keys
+from assets.failures import failed
+from resources.proof import provable_tables, prove
+from resources.settings import Settings
+from resources.tiering import TableMoves, TablePlan, apply_tiers, plan_tiers, tiered_tables
+from warehouse.catalog import Catalog, System
+from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.proof.conservation import TableProof
+from warehouse.tiering.apply import Done
+from warehouse.tiering.plan import STEPS
+
+#: Name of the check, and what it says.
+ACCOUNTED = "every_row_accounted_for"
+RUNBOOK = "docs/runbooks/tiers.md"
+
+
+class TierConfig(dg.Config):
+    """What of a system to move; all that is due, if nothing is said."""
+
+    tables: list[str] = Field(default=[], description="Only these tables, by name; all with tiers if left out.")
+    months: list[str] = Field(default=[], description="Only these months, YYYY-MM; all that are due if left out.")
+    dry_run: bool = Field(default=False, description="Only say what would be moved.")
+
+
+def tier_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+    """The assets of all systems that have tables with tiers."""
+    systems = dict.fromkeys(system.system for system, _ in tiered_tables(catalog))
+    return [tier_asset(catalog.systems[name]) for name in systems]
+
+
+def tier_asset(system: System) -> dg.AssetsDefinition:
+    """The tiers of one system."""
+    key = keys.tiers(system.system)
+
+    @dg.asset(
+        key=key,
+        group_name=keys.group(system.system, "raw"),
+        description=(
+            f"Months of {system.title} on their way from the operational database to the warehouse and the lake, each "
+            "dropped only after a proof. `drivetrain tiers plan` prints what a run would do; the launchpad takes "
+            "single tables and months, and a dry run."
+        ),
+        owners=[f"team:{system.owner.replace(' ', '-')}"],
+        kinds={"postgres", "deltalake"},
+        pool=f"{system.system}_source",
+        check_specs=[
+            dg.AssetCheckSpec(
+                ACCOUNTED,
+                asset=key,
+                description=f"No row was lost, doubled or altered by a move, and none came back ({RUNBOOK}).",
+            )
+        ],
+    )
+    def tiers(context: dg.AssetExecutionContext, config: TierConfig) -> Iterator[Any]:
+        settings = Settings.load()
+        at = dt.datetime.now(dt.UTC)
+        try:
+            catalog = settings.catalog()
+            asked = [f"{system.system}.{table}" for table in config.tables] or [system.system]
+            tables = tiered_tables(catalog, asked)
+            months = [_month(text) for text in config.months] or None
+            moves: list[TableMoves] = []
+            if not config.dry_run:
+                moves = apply_tiers(settings, tables, at, months=months, run_id=context.run.run_id)
+            plans = plan_tiers(settings, tables, at)
+            proofs = prove(settings, provable_tables(catalog, [system.system]), deep=False)
+        except DrivetrainError as error:
+            raise failed(error, context.retry_number) from error
+        yield dg.MaterializeResult(metadata=_metadata(moves, plans, proofs), check_results=[_check(proofs)])
+        undone = [f"{each.table}: {each.failure}" for each in [*moves, *plans] if each.failure]
+        undone += [f"{m.table} {d.step.month:%Y-%m}: {d.failure}" for m in moves for d in m.done if d.failure]
+        if undone:
+            raise dg.Failure(description=f"{system.title}: {'; '.join(undone)}", allow_retries=False)
+
+    return tiers
+
+
+def _month(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ConfigurationError(f"months: {text!r} is no month", hint="Write YYYY-MM, e.g. 2024-01.") from None
+
+
+def _check(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:
+    wrong = [
+        f"{each.table}{f' {each.month:%Y-%m}' if each.month else ''}: {each.kind}: {each.message}"
+        for proof in proofs
+        for each in proof.findings
+        if each.kind != "unfinished"
+    ]
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        check_name=ACCOUNTED,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"which": dg.MetadataValue.text("; ".join(wrong) or "none")},
+    )
+
+
+def _metadata(moves: Sequence[TableMoves], plans: Sequence[TablePlan], proofs: Sequence[TableProof]) -> dict[str, Any]:
+    """Numbers plot over time in the UI; the tables say which."""
+    done = [
+        f"| {m.table} | {d.step.month:%Y-%m} | {STEPS[d.step.kind]} | {_rows(d):,} "
+        f"| {d.failure.message if d.failure else 'done'} |"
+        for m in moves
+        for d in m.done
+    ]
+    left = [
+        f"| {p.table} | {s.month:%Y-%m} | {STEPS[s.kind]} | {s.rows:,} | {s.bytes / 1e6:,.1f} | {s.reason} |"
+        for p in plans
+        for s in p.steps
+    ]
+    tiers = [
+        f"| {p.table} | {len(p.accounts)} | {sum(a.warm for a in p.accounts):,} "
+        f"| {sum(a.cold for a in p.accounts):,} | {p.files:,} | {p.bytes / 1e6:,.1f} |"
+        for p in proofs
+    ]
+    steps = [step for plan in plans for step in plan.steps]
+    return {
+        "moved": sum(d.failure is None for m in moves for d in m.done),
+        "not_moved": sum(d.failure is not None for m in moves for d in m.done),
+        "waiting": sum(step.kind == "wait" for step in steps),
+        "warehouse_rows": sum(a.warm for p in proofs for a in p.accounts),
+        "lake_rows": sum(a.cold for p in proofs for a in p.accounts),
+        "lake_bytes": sum(p.bytes for p in proofs),
+        "done": _table(("table", "month", "step", "rows", "outcome"), done, "Nothing was moved."),
+        "left": _table(("table", "month", "step", "rows (est.)", "MB", "why"), left, "Nothing is due."),
+        "tiers": _table(("table", "months", "rows warm", "rows cold", "files", "MB cold"), tiers, "Nothing yet."),
+    }
+
+
+def _rows(done: Done) -> int:
+    return done.move.kept.rows if done.move and done.move.kept else done.step.rows
+
+
+def _table(columns: Sequence[str], rows: Sequence[str], otherwise: str) -> dg.MetadataValue[Any]:
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    return dg.MetadataValue.md(head + "\n".join(rows) if rows else otherwise)

@@ -1,0 +1,99 @@
+"""The asset of a system's tiers on real servers: what it moves, what its check says, and when its run fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from ingesting import PARTITIONED, Bench
+from tiering import TIERS, tier
+
+from assets import keys
+from assets.tiers import ACCOUNTED, tier_asset
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> Run:
+    """A system with a table of three months of 2024, ingested once; materialises the asset of its tiers."""
+    bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
+    tier(bench, TIERS)
+    bench.ingest("facts")
+    document = bench.system.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    (tmp_path / f"{bench.name}.yaml").write_text(yaml.safe_dump(document))
+    for name, value in {
+        "HOME": str(tmp_path),
+        "CATALOG": str(tmp_path),
+        "WAREHOUSE_DSN": bench.pair.target.text,
+        "DAGSTER_DSN": bench.pair.target.text,
+        "TIER_GRACE": "0 days",
+        f"{bench.name.upper()}_DSN": bench.pair.primary.text,
+        f"{bench.name.upper()}_MAINTENANCE_DSN": bench.pair.source_admin,
+    }.items():
+        monkeypatch.setenv(f"DRIVETRAIN_{name}", value)
+
+    def materialise(**config: Any) -> dg.ExecuteInProcessResult:
+        node = keys.tiers(bench.name).to_python_identifier()
+        return dg.materialize(
+            [tier_asset(bench.system)],
+            instance=instance,
+            raise_on_error=False,
+            run_config={"ops": {node: {"config": config}}} if config else None,
+        )
+
+    return materialise
+
+
+def check(result: dg.ExecuteInProcessResult) -> tuple[bool, str]:
+    (found,) = [each for each in result.get_asset_check_evaluations() if each.check_name == ACCOUNTED]
+    return found.passed, str(found.metadata["which"].value)
+
+
+def metadata(bench: Bench, result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (made,) = result.asset_materializations_for_node(keys.tiers(bench.name).to_python_identifier())
+    return {name: value.value for name, value in made.metadata.items()}
+
+
+def test_months_move_down_night_by_night(bench: Bench, run: Run) -> None:
+    dry = run(dry_run=True)
+    assert dry.success
+    assert metadata(bench, dry)["done"] == "Nothing was moved."
+    assert "| facts | 2024-01 | hot → warm |" in metadata(bench, dry)["left"]
+    one = run(months=["2024-02"])
+    assert "| facts | 2024-02 | hot → warm | 116 | done |" in metadata(bench, one)["done"]
+    assert metadata(bench, one)["moved"] == 1
+    for _ in range(4):
+        last = run()
+        assert last.success
+        assert check(last) == (True, "none")
+    shown = metadata(bench, last)
+    assert (shown["lake_rows"], shown["warehouse_rows"], shown["moved"]) == (360, 0, 0)
+    assert shown["left"] == "Nothing is due."
+    assert bench.source("SELECT count(*) FROM facts") == [(0,)]
+
+
+def test_a_row_that_is_gone_is_named(bench: Bench, run: Run) -> None:
+    run()
+    bench.warehouse("DELETE FROM {raw}.facts WHERE id = 3")
+    passed, which = check(run(dry_run=True))
+    assert not passed
+    assert which == "facts 2024-01: lost: the warehouse has 123 rows of 124"
+
+
+def test_what_cannot_be_moved_fails_the_run(bench: Bench, run: Run) -> None:
+    bench.source("CREATE TABLE notes (fact bigint, at timestamptz)")
+    bench.warehouse("DROP TABLE {raw}.facts")
+    result = run()
+    assert not result.success
+    assert "is not in the warehouse" in str(result.all_events)
+
+
+def test_a_month_that_is_none_is_refused(bench: Bench, run: Run) -> None:
+    result = run(months=["January"])
+    assert not result.success
+    assert "'January' is no month" in str(result.all_events)
