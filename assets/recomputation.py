@@ -32,6 +32,17 @@ def incremental_models(content: Mapping[str, Any], catalog: Catalog) -> dict[dg.
     }
 
 
+def raw_ancestors(nodes: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
+    """The raw tables that a node of a manifest is made from, however far up, as ``raw_<system>.<table>``."""
+    found: set[str] = set()
+    for unique_id in node["depends_on"]["nodes"]:
+        if unique_id.startswith("source."):
+            found.add(".".join(unique_id.split(".")[-2:]))
+        elif unique_id in nodes:
+            found.update(raw_ancestors(nodes, nodes[unique_id]))
+    return sorted(found)
+
+
 def recomputation_checks(manifest: Path, catalog: Catalog) -> dg.AssetChecksDefinition:
     """One check per incremental model; all of a run share one dbt invocation.
 
@@ -72,6 +83,7 @@ def recomputation_checks(manifest: Path, catalog: Catalog) -> dg.AssetChecksDefi
                         list(node["columns"]),
                         next(c["columns"] for c in node["constraints"] if c["type"] == "primary_key"),
                         node["config"].get("period"),
+                        raw_ancestors(compiled, node),
                     )
                 except DrivetrainError as error:
                     raise failed(error, context.retry_number) from error

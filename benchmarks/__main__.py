@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import full_load, hash_growth, nothing_new, plain_conversion, start_to_work
+from benchmarks.lake import export
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import FEWEST_ROUNDS, Benchmark, BenchmarkError, Result, check_rounds, summarise, take_turns
 from benchmarks.peers import install
@@ -33,6 +34,7 @@ BENCHMARKS = {
         plain_conversion,
         nothing_due,
         fifty_due,
+        export,
     )
 }
 
@@ -49,7 +51,7 @@ def measure(
     list_them: Annotated[bool, typer.Option("--list", help="Say what there is, and measure nothing.")] = False,
     peers: Annotated[
         bool,
-        typer.Option("--peers", help="Measure dlt and sling too, in an environment for this run; install pg_partman."),
+        typer.Option("--peers", help="Measure other tools too, in an environment for this run; install pg_partman."),
     ] = False,
     write_summary: Annotated[
         bool,

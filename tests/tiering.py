@@ -6,8 +6,8 @@ What does not belong here: what only one module needs.
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -107,8 +107,9 @@ def everywhere(bench: Bench, lake: Store) -> Counter[Row]:
         for number, at, value in bench.warehouse("SELECT id, at AT TIME ZONE 'UTC', v FROM {raw}.facts")
     )
     root = lake.under(bench.name, "facts")
-    if DeltaTable.is_deltatable(root.url):
-        there = {uri[uri.index("month=") :] for uri in DeltaTable(root.url).file_uris()}
+    options = dict(root.options)
+    if DeltaTable.is_deltatable(root.url, options):
+        there = {uri[uri.index("month=") :] for uri in DeltaTable(root.url, storage_options=options).file_uris()}
         live = {
             path
             for (path,) in bench.warehouse(
@@ -118,7 +119,7 @@ def everywhere(bench: Bench, lake: Store) -> Counter[Row]:
         }
         assert live <= there
         for path in live:
-            for row in pq.read_table(Path(root.root) / path, partitioning=None).to_pylist():
+            for row in pq.read_table(io.BytesIO(root.get(path)), partitioning=None).to_pylist():
                 rows[str(row["id"]), f"{row['at']:%Y-%m-%d %H:%M:%S.%f}", row["v"]] += 1
     return rows
 

@@ -30,6 +30,10 @@ REQUIREMENTS = (
     "sqlalchemy<2.1",
     "psycopg2-binary==2.9.13",
     "pyarrow==26.0.1",
+    "pandas==3.1.1",
+    "polars==1.*",
+    "connectorx==0.4.*",
+    "duckdb==2.0.0",
     "sling-linux-amd64==1.4.11",
 )
 ROLE = "benchmark_peer"

@@ -10,8 +10,8 @@
   replaces is a feed for others.
 
   Which changes were read commits with the rows. A model reads its relations whole when it is new, when a feed began anew,
-  and with `--vars 'whole: true'`; it is then put in place of what it had, but for months before the first one read:
-  those have left the warehouse, and remain in sums.
+  and with `--vars 'whole: true'`; it is then put in place of what it had, but for months of which rows have left the
+  warehouse: those remain as they were.
 #}
 
 {# The relations that the current model follows, as schema.name. #}

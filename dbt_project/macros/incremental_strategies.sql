@@ -23,11 +23,9 @@
             insert ({{ columns | join(', ') }})
             values ({% for column in columns %}change.{{ column }}{{ ', ' if not loop.last }}{% endfor %})
     {%- else %}
-        delete from {{ target }}
-        {%- if config.get('period') %}
-            where {{ config.get('period') }} >= (select min(fresh.{{ config.get('period') }}) from {{ fresh }} as fresh)
-        {%- endif %};
-        insert into {{ target }} ({{ columns | join(', ') }}) select {{ columns | join(', ') }} from {{ fresh }}
+        {{ delete_what_is_made_anew(target, fresh, keys[0]) }}
+        insert into {{ target }} ({{ columns | join(', ') }})
+        select {{ columns | join(', ') }} from {{ fresh }} where {{ is_made_anew() }}
     {%- endif %}
 {% endmacro %}
 
@@ -49,14 +47,43 @@
         {%- else %}
             delete from {{ target }} where {{ gone }};
         {%- endif %}
+        insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }}
     {%- else %}
-        delete from {{ target }}
-        {%- if config.get('period') %}
-            where {{ config.get('period') }} >= (select min(fresh.{{ config.get('period') }}) from {{ fresh }} as fresh)
-        {%- endif %};
+        {{ delete_what_is_made_anew(target, fresh, key) }}
+        insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }} where {{ is_made_anew() }}
     {%- endif %}
-    insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }}
 {% endmacro %}
+
+{#
+  A model that is made anew as a whole keeps what the warehouse cannot tell any more: months of which rows are in the lake,
+  and those before the first month that it has. A model without periods keeps keys that only the lake has.
+#}
+{% macro delete_what_is_made_anew(target, fresh, key) %}
+    {%- set period = config.get('period') %}
+    delete from {{ target }}
+    {%- if period %}
+        where {{ period }} >= (select min(fresh.{{ period }}) from {{ fresh }} as fresh) and {{ is_made_anew() }};
+    {%- else %}
+        where not exists (select 1 from {{ cold_months() }} as cold)
+            or {{ key }} in (select fresh.{{ key }} from {{ fresh }} as fresh);
+    {%- endif %}
+{% endmacro %}
+
+{# Whether a row is of a month that the warehouse has whole. #}
+{% macro is_made_anew() -%}
+    {%- if config.get('period') -%}
+        platform.month_of({{ config.get('period') }}) not in (select cold.month from {{ cold_months() }} as cold (month))
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{# Months of which the warehouse lacks rows that the current model is made from. #}
+{% macro cold_months() -%}
+    {%- set raw = [] -%}
+    {%- do raw_ancestors(model, raw) -%}
+    platform.cold_months(array['{{ raw | unique | sort | join("', '") }}'])
+{%- endmacro %}
 
 {# The feed of what refreshes of a model change, if anybody follows it. #}
 {% macro feed_of(target) %}

@@ -67,7 +67,7 @@ def test_months_move_down_night_by_night(bench: Bench, run: Run) -> None:
     one = run(months=["2024-02"])
     assert "| facts | 2024-02 | hot → warm | 116 | done |" in metadata(bench, one)["done"]
     assert metadata(bench, one)["moved"] == 1
-    for _ in range(4):
+    for _ in range(6):
         last = run()
         assert last.success
         assert check(last) == (True, "none")

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,17 @@ DEMO = ("demo", "--scale", "0.02")
 
 @dataclass(frozen=True)
 class CommandLine:
-    """``drivetrain`` with a home of its own."""
+    """``drivetrain`` with a home of its own, and settings besides."""
 
     home: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DRIVETRAIN_", "DAGSTER_"))}
         real = os.environ.get("DRIVETRAIN_REAL_DATA")
-        return {**kept, "DRIVETRAIN_HOME": str(self.home), **({"DRIVETRAIN_REAL_DATA": real} if real else {})}
+        real_data = {"DRIVETRAIN_REAL_DATA": real} if real else {}
+        return {**kept, "DRIVETRAIN_HOME": str(self.home), **real_data, **self.settings}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -232,6 +234,7 @@ def test_a_broken_rule_stops_the_build_of_one_model(demo: CommandLine, servers_o
     assert built["success"] and built["materialized"] == ["marts/rider_leaderboard"]
 
 
+@pytest.mark.slow
 def test_a_refused_row_is_told_of_and_not_shown(demo: CommandLine, servers_of_demo: Servers) -> None:
     with psycopg.connect(servers_of_demo.warehouse_dsn(), autocommit=True) as warehouse:
         found = warehouse.execute(
@@ -259,6 +262,7 @@ def test_what_programs_write_is_nobody_else_s(demo: CommandLine, folder: str) ->
     assert (demo.home / folder).stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_the_hourly_refresh_follows_a_day_of_use(demo: CommandLine, servers_of_demo: Servers) -> None:
     """New riders and shops too: tests of marts that are refreshed less often are none of its business."""
     for system in SYSTEMS:

@@ -5,9 +5,14 @@ What does not belong here: what other folders need, too (``tests/conftest.py``),
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import boto3
 import psycopg
 import pytest
 from analysts import Warehouse, modelled_warehouse
@@ -18,6 +23,7 @@ from ride_databases import MakeDatabase
 from small_system import SCHEMA
 
 from demo.servers import Servers
+from warehouse.lake.store import Store
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +32,45 @@ def modelled(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with modelled_warehouse(servers, tmp_path_factory.mktemp("dbt")) as warehouse:
         assert warehouse.built.code == 0, warehouse.built.output
         yield warehouse
+
+
+def _closed(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Mapping[str, str]]:
+    """An S3 server and how to reach it; a process of its own, for deltalake keeps the interpreter while it asks."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while _closed(port):
+                assert server.poll() is None, "moto's server did not start"
+                assert time.monotonic() < deadline, "moto's server does not answer"
+                time.sleep(0.1)
+            yield {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "a-secret-of-tests",
+            }  # fmt: skip
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def bucket(s3: Mapping[str, str]) -> Store:
+    """A place in a bucket of its own."""
+    client = boto3.client(
+        "s3", endpoint_url=s3["AWS_ENDPOINT_URL"], region_name=s3["AWS_REGION"],
+        aws_access_key_id=s3["AWS_ACCESS_KEY_ID"], aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+    name = f"lake-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    return Store(f"s3://{name}/tier", s3)
 
 
 @pytest.fixture

@@ -121,6 +121,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "plain_conversion",
         "partition_upkeep",
         "partition_creation",
+        "lake_export",
     ]
 
 

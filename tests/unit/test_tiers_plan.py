@@ -94,6 +94,12 @@ def test_rows_that_came_late_follow_and_an_empty_partition_does_not() -> None:
     assert told(Facts({month("2026-01"): hot(filled=False)}, {}, left)) == []
 
 
+def test_an_empty_month_stays_where_it_is() -> None:
+    assert (
+        told(Facts({month("2026-01"): hot(filled=False)}, {month("2024-01"): WarmMonth(0, 1, filled=False)}, [])) == []
+    )
+
+
 def test_what_was_begun_comes_first_and_alone() -> None:
     begun = [move(month("2026-01"), "hot", "planned")]
     assert told(Facts({month("2026-01"): hot(), month("2025-12"): hot()}, {}, begun)) == [

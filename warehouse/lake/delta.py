@@ -54,7 +54,7 @@ class LakeTable:
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            return DeltaTable(self.store.url, storage_options=dict(self.store.options))
+            return DeltaTable(self.store.url, storage_options=self.store.delta_options)
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -83,7 +83,7 @@ class LakeTable:
                     "delta.logRetentionDuration": "interval 0 seconds",
                     "delta.deletedFileRetentionDuration": "interval 0 seconds",
                 },
-                storage_options=dict(self.store.options),
+                storage_options=self.store.delta_options,
             )
         except (DeltaError, OSError) as error:
             raise self._unavailable(error) from error
@@ -171,8 +171,8 @@ class LakeTable:
         return json.dumps({"numRecords": file.rows, **ends})
 
     def _unavailable(self, error: Exception) -> LakeUnavailable:
-        said = str(error).strip().splitlines()
+        said = " ".join(str(error).split())
         return LakeUnavailable(
-            f"{self.store.url}: {said[0] if said else type(error).__name__}",
+            f"{self.store.url}: {said[:500] or type(error).__name__}",
             hint="Is the place reachable and writable? Are the credentials valid?",
         )

@@ -18,6 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 from warehouse.errors import ConfigurationError, LakeUnavailable
 
+#: Modules whose errors say that S3 does not answer, or refuses.
+_CLIENTS = ("botocore", "aiobotocore", "aiohttp")
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -63,6 +66,11 @@ class Store:
 
     def _at(self, path: str) -> str:
         return f"{self.root}/{path}"
+
+    @property
+    def delta_options(self) -> dict[str, str]:
+        """The same for deltalake, which would otherwise try for three minutes."""
+        return {} if self.local else {**self.options, "max_retries": "3", "retry_timeout": "20s"}
 
     def file_system(self) -> Any:
         """Of fsspec; S3's is imported where it is used: it takes a second."""
@@ -135,14 +143,19 @@ class Store:
 
     @contextlib.contextmanager
     def _told(self, path: str) -> Generator[None]:
+        """What the file system or S3's client raises, as the platform's own error."""
         try:
             yield
-        except FileNotFoundError as error:
-            raise LakeUnavailable(
-                f"{self.url}/{path} is not there", hint="`drivetrain prove` says what it held."
-            ) from error
-        except (OSError, TimeoutError) as error:  # s3fs turns refusals into errors of the system
-            raise LakeUnavailable(
-                f"{self.url}/{path}: {error.strerror or error}",
-                hint="Nothing was moved. Is the place reachable, writable, and not full? Are the credentials valid?",
-            ) from error
+        except Exception as error:
+            if isinstance(error, FileNotFoundError):
+                # S3 says the same of an object and of its bucket.
+                said, hint = (
+                    "is not there",
+                    "Is it the right bucket? `drivetrain prove` says what the lake should hold.",
+                )
+            elif isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith(_CLIENTS):
+                said = f"cannot be reached: {getattr(error, 'strerror', None) or error}"
+                hint = "Nothing was moved. Is the place reachable, writable, and not full? Are the credentials valid?"
+            else:
+                raise
+            raise LakeUnavailable(f"{self.url}/{path} {said}", hint=hint) from error

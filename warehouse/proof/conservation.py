@@ -284,7 +284,7 @@ class _Proof:
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            table: Any = DeltaTable(self.store.url, storage_options=dict(self.store.options))
+            table: Any = DeltaTable(self.store.url, storage_options=self.store.delta_options)
         except TableNotFoundError:
             return set()
         except Exception as error:

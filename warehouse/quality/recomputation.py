@@ -44,11 +44,13 @@ class Recomputation:
 
 _PENDING = "SELECT relation, position FROM platform.change_reader WHERE reader = %s ORDER BY relation"
 _COMPARE = sql.SQL("""
-CREATE TEMPORARY TABLE recomputed ON COMMIT DROP AS {query};
+CREATE TEMPORARY TABLE recomputed ON COMMIT DROP AS SELECT * FROM ({query}
+) AS made WHERE {whole};
 CREATE TEMPORARY TABLE held ON COMMIT DROP AS SELECT {columns} FROM {model} WHERE {within};
 CREATE TEMPORARY TABLE missing ON COMMIT DROP AS SELECT {columns} FROM recomputed EXCEPT ALL SELECT {columns} FROM held;
 CREATE TEMPORARY TABLE extra ON COMMIT DROP AS SELECT {columns} FROM held EXCEPT ALL SELECT {columns} FROM recomputed;
 """)
+_TRUE = sql.SQL("true")
 _COUNT = """
 SELECT (SELECT count(*) FROM recomputed), (SELECT count(*) FROM missing), (SELECT count(*) FROM extra)
 """
@@ -56,7 +58,13 @@ _EXAMPLES = sql.SQL("SELECT {key} FROM missing UNION SELECT {key} FROM extra ORD
 
 
 def recompute(
-    connection: Connection, model: str, query: str, columns: Sequence[str], key: Sequence[str], period: str | None
+    connection: Connection,
+    model: str,
+    query: str,
+    columns: Sequence[str],
+    key: Sequence[str],
+    period: str | None,
+    raw: Sequence[str] = (),
 ) -> Recomputation:
     """Make a model's rows anew and compare.
 
@@ -67,21 +75,22 @@ def recompute(
         columns: all columns of the model.
         key: columns that identify a row.
         period: column by which the model keeps rows whose sources have left the warehouse: what is older than the
-            first period of the recomputation is not compared. None: everything is compared.
+            first period of the recomputation is not compared, nor what is of a month in the lake. None: keys that the
+            recomputation has are compared, if any month is in the lake; else everything.
+        raw: raw tables that the model is made from, however far up, as ``raw_<system>.<table>``.
 
     Raises:
         Busy: changes came in that the model has not read yet; it can be compared after its next refresh.
     """
     schema, name = split_relation(model)
-    within = sql.SQL("true")
-    if period is not None:
-        within = sql.SQL("{0} >= (SELECT min({0}) FROM recomputed)").format(sql.Identifier(period))
+    cold = sql.SQL("(SELECT month FROM platform.cold_months({}) AS cold (month))").format(sql.Literal(list(raw)))
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     compare = _COMPARE.format(
         query=sql.SQL(query),  # type: ignore[arg-type]  # the project's own model
         columns=names,
         model=sql.Identifier(schema, name),
-        within=within,
+        within=_within(cold, key, period),
+        whole=sql.SQL("platform.month_of({}) NOT IN {}").format(sql.Identifier(period), cold) if period else _TRUE,
     )
     examples = _EXAMPLES.format(
         key=sql.SQL(", ").join(map(sql.Identifier, key)),
@@ -96,6 +105,16 @@ def recompute(
         assert counts is not None
         rows, missing, extra = counts
         return Recomputation(rows, missing, extra, tuple(connection.execute(examples).fetchall()))
+
+
+def _within(cold: sql.Composable, key: Sequence[str], period: str | None) -> sql.Composed:
+    """Which of the model's rows can be made anew from what the warehouse has."""
+    if period is None:
+        names = sql.SQL(", ").join(map(sql.Identifier, key))
+        return sql.SQL("NOT EXISTS {cold} OR ({key}) IN (SELECT {key} FROM recomputed)").format(cold=cold, key=names)
+    return sql.SQL("{0} >= (SELECT min({0}) FROM recomputed) AND platform.month_of({0}) NOT IN {1}").format(
+        sql.Identifier(period), cold
+    )
 
 
 def _refuse_pending(connection: Connection, model: str) -> None:

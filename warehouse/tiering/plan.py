@@ -130,8 +130,8 @@ def _leaving(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
         if move.from_tier == "hot":
             left[move.month] = max(left.get(move.month, 0), move.part)
     for month, hot in sorted(facts.hot.items()):
-        if leaves_at(month, tiers.hot) > at or (month in left and not hot.filled):
-            continue
+        if leaves_at(month, tiers.hot) > at or not hot.filled:
+            continue  # an empty partition stays: it takes rows that come late
         kind: Kind = "join" if month in left else "leave"
         reason = "rows came late" if month in left else f"older than {tiers.hot}"
         if facts.referenced_by:

@@ -81,3 +81,20 @@ CREATE TABLE platform.legal_hold (
     CHECK (table_name IS NULL OR system IS NOT NULL)
 );
 COMMENT ON TABLE platform.legal_hold IS 'What must be kept for a court or an authority.';
+
+-- First day of a moment's month in UTC.
+CREATE FUNCTION platform.month_of(moment timestamptz) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN date_trunc('month', moment AT TIME ZONE 'UTC')::date;
+CREATE FUNCTION platform.month_of(moment timestamp) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN date_trunc('month', moment)::date;
+CREATE FUNCTION platform.month_of(day date) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN date_trunc('month', day::timestamp)::date;
+
+-- Months of which the warehouse lacks rows of some of these raw tables (raw_<system>.<table>): they are in the lake. What a
+-- model has of such a month cannot be made anew from the warehouse.
+CREATE FUNCTION platform.cold_months(of_raw text[]) RETURNS SETOF date
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT to_date(c.chunk, 'YYYY-MM') FROM platform.raw_content AS c
+     WHERE c.tier = 'lake' AND 'raw_' || c.system || '.' || c.table_name = ANY (of_raw);
+END;

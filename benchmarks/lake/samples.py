@@ -1,0 +1,63 @@
+"""A month of positions, as a table of the warehouse has them: what benchmarks of the lake read and write.
+
+What does not belong here: what is timed.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from benchmarks.stage import Stage
+from warehouse.lake.columns import LakeColumn, lake_columns
+from warehouse.lake.layout import Layout
+from warehouse.postgres.carriage import Carriage, CarriedColumn
+
+TABLE = "gps_points"
+COLUMNS = {
+    "ride_id": "bigint", "seq": "integer", "recorded_at": "timestamp with time zone", "user_id": "bigint",
+    "lat": "double precision", "lon": "double precision", "elevation_m": "real", "speed_mps": "real",
+    "accuracy_m": "real", "received_at": "timestamp with time zone",
+}  # fmt: skip
+#: At scale 1: a month of five hundred riders who are always on the road.
+ROWS = 10_000_000
+RIDERS = 500
+
+_FILL = """
+INSERT INTO gps_points
+SELECT r + {riders} * (s / 3600), s % 3600, at, (r + {riders} * (s / 3600)) * 7919 % 2000,
+       round((48 + r * 0.001 + s * 0.00003 + random() * 0.00001)::numeric, 7),
+       round((9 + r * 0.002 + s * 0.00002 + random() * 0.00001)::numeric, 7),
+       CASE WHEN r % 10 > 0 THEN round((300 + 20 * sin(s / 300.0))::numeric, 1) END,
+       round((5 + 3 * random())::numeric, 2), CASE WHEN r % 4 > 0 THEN 3 + r % 5 END,
+       at + (r % 7) * interval '1.3 seconds'
+  FROM (SELECT i % {riders} AS r, i / {riders} AS s,
+               '2024-01-01+00'::timestamptz + (i / {riders}) * interval '1 second' AS at
+          FROM generate_series(0::bigint, %s) AS i) AS sample
+"""
+
+
+def columns() -> tuple[LakeColumn, ...]:
+    """Of the table in the lake."""
+    return lake_columns(Carriage(tuple(CarriedColumn(name, sql.SQL(""), kind) for name, kind in COLUMNS.items())))
+
+
+def layout() -> Layout:
+    """As the catalog has it for bikenode.gps_points."""
+    return Layout(64, "user_id", True, ("user_id", "recorded_at", "ride_id", "seq"))
+
+
+def make(stage: Stage, database: str) -> tuple[str, int]:
+    """A database with the table, filled, vacuumed and read once: its DSN, and the number of rows."""
+    rows = int(ROWS * stage.scale)
+    server = stage.servers.server("warehouse")
+    with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    dsn = server.dsn(database)
+    stage.tell(f"making a month of {rows:,} positions")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        declared = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+        connection.execute(f"CREATE TABLE {TABLE} ({declared})".encode())
+        connection.execute(_FILL.format(riders=RIDERS).encode(), (rows - 1,))
+        connection.execute(f"VACUUM ANALYZE {TABLE}".encode())
+    return dsn, rows
