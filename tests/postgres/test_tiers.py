@@ -14,6 +14,7 @@ from warehouse.errors import DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.state.moves import read_moves
+from warehouse.tiering.leaving import Leaving
 from warehouse.tiering.table import lock, tiered
 
 
@@ -34,7 +35,7 @@ def facts(facts: Bench) -> Bench:
 
 def test_a_month_walks_from_hot_to_cold(facts: Bench, lake: Store) -> None:
     before = source_rows(facts)
-    assert plan(facts, lake) == [("leave", "2024-01"), ("wait", "2024-01")][:1]
+    assert plan(facts, lake) == [("leave", "2024-01")]
     assert moved(facts, lake) == [("leave", "2024-01"), ("drop", "2024-01")]
     assert source_rows(facts) == Counter({row: 1 for row in before if row[1] >= "2024-02"})
     assert everywhere(facts, lake) == before
@@ -61,7 +62,7 @@ def test_what_moved_is_kept_for_a_while(facts: Bench, lake: Store) -> None:
     (done,) = move(facts, lake, keep=dt.timedelta(days=7))
     assert done.move is not None
     assert done.move.state == "flipped"
-    assert plan(facts, lake) == [("keep", "2024-01"), ("wait", "2024-01")][:1]
+    assert plan(facts, lake) == [("keep", "2024-01")]
     assert facts.source(f"SELECT count(*) FROM {done.move.relation}") == [(124,)]
     with pytest.raises(Exception, match=r"facts 2024-01 has moved to the warehouse"):
         facts.source(f"DELETE FROM {done.move.relation}")
@@ -173,6 +174,49 @@ def test_an_infinite_time_keeps_its_month_warm(facts: Bench, lake: Store) -> Non
     assert told(one.step) == ("cool", "2024-01")
     assert "rows with an infinite time" in str(one.failure)
     assert "ended (1)" in str(one.failure)
+    assert facts.warehouse("SELECT count(*) FROM {raw}.facts WHERE at < '2024-02-01+00'") == [(124,)]
+
+
+def test_persons_can_be_deleted_at_the_source_while_what_left_is_kept(facts: Bench, lake: Store) -> None:
+    facts.source("CREATE TABLE riders (id bigint PRIMARY KEY); INSERT INTO riders SELECT generate_series(0, 9)")
+    facts.source("ALTER TABLE facts ADD rider bigint DEFAULT 1 REFERENCES riders ON DELETE CASCADE")
+    tier(facts, TIERS)
+    facts.ingest("facts")
+    (done,) = move(facts, lake, keep=dt.timedelta(days=7))
+    assert done.failure is None
+    facts.source("DELETE FROM riders WHERE id = 1")
+    assert facts.source("SELECT count(*) FROM facts") == [(0,)]
+    assert done.move is not None
+    assert facts.source(f"SELECT count(*) FROM {done.move.relation}") == [(124,)]
+    with pytest.raises(Exception, match="violates foreign key constraint"):
+        facts.source("INSERT INTO facts VALUES (1, '2024-01-05+00', 'late', 77)")
+
+
+def test_partitions_of_other_periods_stay_and_it_is_said(bench: Bench, lake: Store) -> None:
+    bench.source("CREATE TABLE facts (id bigint, at timestamptz, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
+    bench.source("CREATE TABLE facts_q1 PARTITION OF facts FOR VALUES FROM ('2024-01-01+00') TO ('2024-04-01+00')")
+    bench.source("INSERT INTO facts VALUES (1, '2024-01-05+00', 'x')")
+    tier(bench, TIERS)
+    bench.ingest("facts")
+    assert plan(bench, lake, LATER)[0] == ("wait", "2024-01")
+    assert move(bench, lake, LATER) == []
+
+
+def test_a_partition_that_was_dropped_by_hand_meanwhile_is_no_obstacle(
+    facts: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Leaving, "_detach", dies)
+        with pytest.raises(KeyboardInterrupt):
+            move(facts, lake)
+    facts.source("DROP TABLE facts_y2024m01")
+    assert plan(facts, lake)[0] == ("go on", "2024-01")
+    (done,) = move(facts, lake)
+    assert done.failure is None
+    assert plan(facts, lake) == []
     assert facts.warehouse("SELECT count(*) FROM {raw}.facts WHERE at < '2024-02-01+00'") == [(124,)]
 
 

@@ -81,12 +81,11 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     partitions = {partition.name: partition for partition in live.partitions if partition.level == 1}
     found: dict[dt.date, HotMonth] = {}
     for each, span in spans_of(live).items():
-        if span.period != "month" or not partitions[each].leaf:
-            continue  # partitions of other periods are their owners' to move
         partition = partitions[each]
         rows, size = sizes.get((partition.schema, partition.name), (0, 0))
         filled = _filled(source, sql.Identifier(partition.schema, partition.name))
-        found[span.start.date()] = HotMonth(partition, rows, size, filled)
+        whole = span.period == "month" and partition.leaf
+        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, filled, whole))
     return found
 
 

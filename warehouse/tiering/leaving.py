@@ -78,7 +78,7 @@ class Leaving:
             )  # fmt: skip
 
     def go_on(self, move: Move, partition: LivePartition | None) -> Move:
-        """Take a move from where it is to ``flipped``.
+        """Take a move from where it is to ``flipped``; or to ``undone``, if there is nothing to move any more.
 
         Args:
             move: planned or detached.
@@ -100,7 +100,10 @@ class Leaving:
     def _detach(self, move: Move, partition: LivePartition | None) -> Move:
         aside, left = left_name(move.id), self._left(move)
         if not self._is_there(left):
-            assert partition is not None
+            if partition is None:
+                with self.warehouse.transaction():
+                    gone = {"why": "the source has no partition of the month any more"}
+                    return advance(self.warehouse, move, "undone", detail=gone, run_id=self.run_id)
             self._patiently(move, lambda: self._stand_alone(move, partition, aside))
         with self.warehouse.transaction():
             return advance(
@@ -112,6 +115,10 @@ class Leaving:
         run = self.source.execute
         was = sql.Identifier(partition.schema, partition.name)
         schema = self.table.system.source_of(self.table.name)[0]
+        references = run(queries.REFERENCES, (was.as_string(self.source),)).fetchall()
+        for _, *referenced, lockable in references:  # first: nobody waits for the table while this waits for them
+            if lockable:
+                run(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(*referenced)))
         run(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(self.parent))
         run(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(self.parent, was))
         if partition.schema != schema:
@@ -119,6 +126,11 @@ class Leaving:
         run(
             sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(schema, partition.name), sql.Identifier(aside))
         )
+        for name in dict.fromkeys(name for name, *_ in references):
+            # Or deleting a person would mean to change rows (ON DELETE ...) that are no longer the source's.
+            run(
+                sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(sql.Identifier(schema, aside), sql.Identifier(name))
+            )
         told = f"{move.name} has moved to the warehouse: it is no longer changed here"
         bound = sql.SQL(partition.bound)  # type: ignore[arg-type]  # pg_get_expr() output
         ((owner,),) = run(queries.OWNER, (self.parent.as_string(self.source),)).fetchall()

@@ -35,12 +35,17 @@ STEPS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True)
 class HotMonth:
-    """A month's partition at the source, with the size that the server estimates."""
+    """A month's partition at the source, with the size that the server estimates.
+
+    Attributes:
+        whole: it is of the month, the whole month and nothing else.
+    """
 
     partition: LivePartition
     rows: int
     bytes: int
     filled: bool
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Facts:
     """What there is of one table.
 
     Attributes:
-        hot: months that the source has a partition of their own for.
+        hot: months that the source has partitions for.
         warm: months in the raw table.
         moves: of the ledger.
         referenced_by: foreign keys onto the table, which keep its partitions attached.
@@ -134,7 +139,9 @@ def _leaving(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
             continue  # an empty partition stays: it takes rows that come late
         kind: Kind = "join" if month in left else "leave"
         reason = "rows came late" if month in left else f"older than {tiers.hot}"
-        if facts.referenced_by:
+        if not hot.whole:
+            kind, reason = "wait", f"its partition {hot.partition.name} is not of one month: only months move"
+        elif facts.referenced_by:
             kind, reason = "wait", f"foreign keys reference the table: {', '.join(facts.referenced_by)}"
         yield Step(kind, month, reason, left.get(month, -1) + 1, hot.rows, hot.bytes)
 

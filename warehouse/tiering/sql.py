@@ -11,6 +11,14 @@ SELECT f.conname::text, n.nspname::text, c.relname::text
  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = %s::regclass ORDER BY 1
 """
 
+#: Foreign keys of a partition, the tables that they reference, and whether this role may lock those.
+REFERENCES = """
+SELECT f.conname::text, n.nspname::text, c.relname::text,
+       has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AND c.relkind IN ('r', 'p')
+  FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE f.conrelid = %s::regclass AND f.contype = 'f' ORDER BY 2, 3, 1
+"""
+
 #: Rows and bytes of each partition, indexes and TOAST included.
 SIZES = """
 SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)
