@@ -12,7 +12,7 @@ from types import FrameType
 
 import typer
 
-from pipelines.cli import catalog, demo, docs, metrics, partitions, prove, runs, servers, status, tiers, ui
+from pipelines.cli import catalog, demo, docs, metrics, partitions, prove, query, runs, servers, status, tiers, ui
 from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
 
@@ -38,6 +38,7 @@ app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)
 app.command("metric")(metrics.metric)
 app.command("prove")(prove.prove)
+app.command("sql")(query.sql)
 app.command("docs")(docs.docs)
 app.command("status")(status.status)
 app.command("ui")(ui.ui)

@@ -9,6 +9,7 @@ What does not belong here: the number of buckets (a table's policy).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from psycopg import sql
+
+from warehouse.catalog.model import Table
 
 #: The partition columns of every table in the lake. Their values are in a file's path, not in the file.
 MONTH, BUCKET = "month", "bucket"
@@ -65,6 +68,22 @@ class Layout:
         if isinstance(subject, int):
             return subject % self.buckets
         return int(hashlib.md5(subject.encode(), usedforsecurity=False).hexdigest()[:8], 16) % self.buckets
+
+
+_INTEGERS = ("smallint", "integer", "bigint")
+
+
+def layout_of(policy: Table, types: Mapping[str, str]) -> Layout:
+    """As a policy says: by the first subject, sorted by it, the time and the key.
+
+    Args:
+        policy: of the table.
+        types: PostgreSQL's, by column.
+    """
+    subject = policy.subjects[0].column if policy.subjects else None
+    order = dict.fromkeys(each for each in (subject, policy.time, *policy.key) if each is not None)
+    buckets = policy.tiers.cold.buckets if policy.tiers.cold else 1
+    return Layout(buckets, subject, types.get(subject or "") in _INTEGERS, tuple(order))
 
 
 def file_path(month: str, bucket: int, name: str) -> str:

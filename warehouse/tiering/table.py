@@ -12,14 +12,12 @@ from warehouse.catalog.naming import period_name
 from warehouse.errors import Busy, CatalogMismatch
 from warehouse.lake.columns import LakeColumn, lake_columns
 from warehouse.lake.delta import LakeTable
-from warehouse.lake.layout import Layout
+from warehouse.lake.layout import Layout, layout_of
 from warehouse.lake.store import Store
 from warehouse.postgres.carriage import Carriage, CarriedColumn
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection
 from warehouse.state.changes import relation_name
-
-_INTEGERS = ("smallint", "integer", "bigint")
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,7 @@ class Tiered:
     @property
     def layout(self) -> Layout:
         """Of its files: by the first subject, sorted by it, the time and the key."""
-        types = {column.name: column.type_name for column in self.columns}
-        subject = self.policy.subjects[0].column if self.policy.subjects else None
-        order = dict.fromkeys(each for each in (subject, self.policy.time, *self.policy.key) if each is not None)
-        buckets = self.policy.tiers.cold.buckets if self.policy.tiers.cold else 1
-        return Layout(buckets, subject, types.get(subject or "") in _INTEGERS, tuple(order))
+        return layout_of(self.policy, {column.name: column.type_name for column in self.columns})
 
 
 def tiered(warehouse: Connection, system: System, name: str, root: Store) -> Tiered:

@@ -1,0 +1,1 @@
+"""Queries over all tiers: one name for each table, wherever its months are."""
