@@ -114,7 +114,7 @@ def test_a_clock_set_back_changes_nothing(
     earlier, later = sorted((one, other))
     filled = [*wanted(declared(every), table(*bounds), later), *too_wide(declared(every), table(*bounds), later)]
     after = [*bounds, *((span.start, span.end) for span in filled)]
-    if period_start(every, earlier.date()) >= min(start for start, _ in after).date():
+    if midnight(period_start(every, earlier.date())) >= min(start for start, _ in after):
         assert wanted(declared(every), table(*after), earlier) == []
 
 
