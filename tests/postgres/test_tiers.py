@@ -113,6 +113,41 @@ def test_late_rows_correct_those_that_are_in_the_lake(facts: Bench, lake: Store)
     ) == [(125,)]
 
 
+def empty_january(bench: Bench) -> None:
+    """As the upkeep of the warehouse's partitions may make it."""
+    bounds = "FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')"
+    with connect(bench.pair.target) as platform:
+        made = f"CREATE TABLE {bench.raw}.facts_y2024m01 PARTITION OF {bench.raw}.facts FOR VALUES {bounds}"
+        platform.execute(made.encode())
+
+
+def test_models_hear_of_late_rows_only(facts: Bench, lake: Store) -> None:
+    """Not of those that come back with them; though upkeep has made an empty partition for the month meanwhile."""
+    moved(facts, lake, LATER)
+    empty_january(facts)
+    with connect(facts.pair.target) as platform:
+        platform.execute(f"SELECT platform.open_changes('a.model', '{facts.raw}.facts', false)".encode())
+    facts.source("INSERT INTO facts VALUES (3, '2024-01-01 18:00+00', 'corrected'), (9001, '2024-01-02+00', 'new')")
+    moved(facts, lake, LATER)
+    assert facts.warehouse("SELECT sign, id FROM {raw}.facts__changes ORDER BY id, sign") == [
+        (-1, 3),
+        (1, 3),
+        (1, 9001),
+    ]
+    assert proven(facts, lake) == []
+
+
+def test_a_month_of_the_lake_with_rows_that_nobody_knows_is_left(facts: Bench, lake: Store) -> None:
+    moved(facts, lake, LATER)
+    empty_january(facts)
+    facts.warehouse("INSERT INTO {raw}.facts VALUES (77777, '2024-01-02+00', 'whose?')")
+    facts.source("INSERT INTO facts VALUES (9001, '2024-01-02+00', 'new')")
+    failed = [each.failure for each in move(facts, lake, LATER) if each.failure]
+    assert any("is in the lake, and 1 rows of it are in" in str(each) for each in failed)
+    assert facts.warehouse("SELECT id FROM {raw}.facts") == [(77777,)]
+    assert ("duplicated", "2024-01") in proven(facts, lake)
+
+
 def test_every_type_comes_back_as_it_went(bench: Bench, lake: Store) -> None:
     columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(TYPES))
     columns = f"id bigint, at timestamptz, {columns}, PRIMARY KEY (id, at)"

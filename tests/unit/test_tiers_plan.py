@@ -122,6 +122,12 @@ def test_a_month_goes_cold_when_nothing_of_it_is_kept_above() -> None:
     assert told(Facts({}, warm, []), {"warm": "1 year", "cold": {"buckets": 1}}) == [("cool", "2024-01", 0)]
 
 
+def test_rows_that_nobody_knows_of_a_month_in_the_lake_stay() -> None:
+    facts = Facts({}, {month("2024-01"): WarmMonth(1, 1, filled=True)}, [move(month("2024-01"), "warm", "dropped")])
+    steps = plan_table(policy({"warm": "1 year", "cold": {"buckets": 1}}), facts, AT)
+    assert [(step.kind, "prove" in step.reason) for step in steps] == [("wait", True)]
+
+
 def test_a_foreign_key_keeps_months_where_they_are() -> None:
     facts = Facts({month("2025-01"): hot()}, {}, [], referenced_by=["fk of public.notes"])
     assert [(step.kind, step.reason) for step in plan_table(policy(TIERS), facts, AT)] == [

@@ -263,9 +263,11 @@ class RawTable:
                 ).format(t=temporary, c=sql.Identifier(self.month_column), l=lower, u=upper)
             )
         run(sql.SQL("ANALYZE {}").format(temporary))
-        if child in self.children():
+        if known:
+            pass
+        elif child in self.children():
             self.feed.note_replaced(final, temporary)
-        elif not known:
+        else:
             self.feed.note_added(temporary)
 
         def swap() -> None:

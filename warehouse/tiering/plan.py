@@ -160,4 +160,6 @@ def _cooling(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
             kind, reason = "wait", "has not left the source yet"
         elif any(move.state != "dropped" for move in hot):
             kind, reason = "wait", "what left the source is kept still"
+        elif any(move.month == month and move.from_tier == "warm" for move in facts.moves):
+            kind, reason = "wait", "is in the lake, and has rows in the warehouse besides: `drivetrain prove`"
         yield Step(kind, month, reason, 0, warm.rows, warm.bytes)

@@ -37,6 +37,13 @@ def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, mo
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sent))  # of a run that was cut off
     _send(dsn, table, move, connection)
     with connection.transaction():
+        if move.month in raw.months():
+            there = content_on_server(connection, table.child(move.month), table.columns, sql.SQL("true"))
+            if there.rows:  # the lake alone has the month, so nobody can say what these are
+                raise ExportRefused(
+                    f"{move.name} is in the lake, and {there.rows:,} rows of it are in {table.raw}",
+                    hint="`drivetrain prove` names them. Nothing was changed.",
+                )
         child = raw.begin_child()
         columns = [(sql.Identifier(column.name), column.type) for column in raw.carriage.columns]
         connection.execute(
