@@ -183,7 +183,7 @@ class _Proof:
         for move in moves:
             if move.state in ("planned", "detached", "exported", "verified"):
                 self.find(month, "unfinished", f"move {move.id} ({move.from_tier}) is {move.state}")
-        if any(move.state == "detached" for move in moves):
+        if any(move.state == "detached" and move.part == 0 for move in moves):
             return  # the warehouse is about to be given what left
         if hot:
             assert came is not None
