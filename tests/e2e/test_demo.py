@@ -217,6 +217,7 @@ def test_a_change_at_the_source_arrives(demo: CommandLine, servers_of_demo: Serv
     assert again["rows_written"] == 0
 
 
+@pytest.mark.slow
 def test_a_broken_rule_stops_the_build_of_one_model(demo: CommandLine, servers_of_demo: Servers) -> None:
     more = (
         "UPDATE raw_logistics.wallet_ledger SET amount = amount + %s"
@@ -276,6 +277,7 @@ def test_the_hourly_refresh_follows_a_day_of_use(demo: CommandLine, servers_of_d
     assert daily["success"], daily
 
 
+@pytest.mark.slow
 def test_a_refresh_builds_what_stands_on_nothing_broken(demo: CommandLine, servers_of_demo: Servers) -> None:
     too_much = "UPDATE orders SET delivery_fee = delivery_fee + %s WHERE id = (SELECT max(id) FROM orders)"
     with psycopg.connect(servers_of_demo.system_admin_dsn("logistics"), autocommit=True) as source:

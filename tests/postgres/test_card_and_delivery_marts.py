@@ -174,6 +174,7 @@ def test_what_is_left_out_is_counted_and_warned_of(built: Warehouse) -> None:
     assert len(warned) == 3, warned
 
 
+@pytest.mark.slow
 def test_after_use_marts_are_right_and_equal_their_recomputation(built: Warehouse) -> None:
     for round_ in (2, 3):
         for name, source in built.operational.items():
@@ -234,6 +235,7 @@ def test_history_is_kept_of_what_changed(built: Warehouse) -> None:
     assert built.query("SELECT count(*) FROM marts.collection_value") == [(current,)]
 
 
+@pytest.mark.slow
 def test_prices_and_sums_outlive_the_month_that_left(built: Warehouse) -> None:
     """A month goes to a lower tier, its rows leave; the prices and sums made of them remain, and agree."""
     prices = "SELECT * FROM intermediate.int_card_prices_latest ORDER BY card_id, condition"

@@ -231,6 +231,7 @@ def test_months_that_left_the_warehouse_stay_in_sums(models: Models) -> None:
     assert models.compared("sums").agrees
 
 
+@pytest.mark.slow
 def test_a_full_refresh_does_not_forget_months_that_left(models: Models) -> None:
     bench = models.bench
     left = f"UPDATE platform.raw_content SET tier = '%s' WHERE system = '{bench.name}' AND chunk = '2024-02'"
@@ -296,6 +297,7 @@ def test_rows_that_break_a_constraint_are_not_published(models: Models) -> None:
     assert models.run().code == 0
 
 
+@pytest.mark.slow
 def test_a_contract_that_changed_holds_of_a_model_refreshed_by_changes(models: Models) -> None:
     bench, (key, columns) = models.bench, CONTRACTS["sums"]
 

@@ -204,6 +204,7 @@ def test_only_what_changed_is_written(shop: Shop) -> None:
     assert shop.one(months.format("marts.shop_order_funnel", before)) == (1,)
 
 
+@pytest.mark.slow
 def test_dimensions_keep_what_was(shop: Shop) -> None:
     def versions(table: str, key: str, value: object, column: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(shop.warehouse) as connection:
