@@ -25,13 +25,13 @@ RIDERS = 500
 
 _FILL = """
 INSERT INTO gps_points
-SELECT r + {riders} * (s / 3600), s % 3600, at, (r + {riders} * (s / 3600)) * 7919 % 2000,
+SELECT r + {riders} * (s / 3600), s %% 3600, at, (r + {riders} * (s / 3600)) * 7919 %% 2000,
        round((48 + r * 0.001 + s * 0.00003 + random() * 0.00001)::numeric, 7),
        round((9 + r * 0.002 + s * 0.00002 + random() * 0.00001)::numeric, 7),
-       CASE WHEN r % 10 > 0 THEN round((300 + 20 * sin(s / 300.0))::numeric, 1) END,
-       round((5 + 3 * random())::numeric, 2), CASE WHEN r % 4 > 0 THEN 3 + r % 5 END,
-       at + (r % 7) * interval '1.3 seconds'
-  FROM (SELECT i % {riders} AS r, i / {riders} AS s,
+       CASE WHEN r %% 10 > 0 THEN round((300 + 20 * sin(s / 300.0))::numeric, 1) END,
+       round((5 + 3 * random())::numeric, 2), CASE WHEN r %% 4 > 0 THEN 3 + r %% 5 END,
+       at + (r %% 7) * interval '1.3 seconds'
+  FROM (SELECT i %% {riders} AS r, i / {riders} AS s,
                '2024-01-01+00'::timestamptz + (i / {riders}) * interval '1 second' AS at
           FROM generate_series(0::bigint, %s) AS i) AS sample
 """
