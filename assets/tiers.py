@@ -11,9 +11,9 @@ from assets import keys
 from assets.failures import failed
 from resources.proof import provable_tables, prove
 from resources.settings import Settings
-from resources.tiering import TableMoves, TablePlan, apply_tiers, plan_tiers, tiered_tables
+from resources.tiering import TableMoves, TablePlan, apply_tiers, failures_of, parse_month, plan_tiers, tiered_tables
 from warehouse.catalog import Catalog, System
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import DrivetrainError
 from warehouse.proof.conservation import TableProof
 from warehouse.tiering.apply import Done
 from warehouse.tiering.plan import STEPS
@@ -67,28 +67,23 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
             catalog = settings.catalog()
             asked = [f"{system.system}.{table}" for table in config.tables] or [system.system]
             tables = tiered_tables(catalog, asked)
-            months = [_month(text) for text in config.months] or None
+            months = [parse_month(text) for text in config.months] or None
             moves: list[TableMoves] = []
             if not config.dry_run:
                 moves = apply_tiers(settings, tables, at, months=months, run_id=context.run.run_id)
+                for error in failures_of(moves):
+                    if error.transient:  # what was done stays, and a retry goes on from there
+                        raise error
             plans = plan_tiers(settings, tables, at)
             proofs = prove(settings, provable_tables(catalog, [system.system]), deep=False)
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
         yield dg.MaterializeResult(metadata=_metadata(moves, plans, proofs), check_results=[_check(proofs)])
-        undone = [f"{each.table}: {each.failure}" for each in [*moves, *plans] if each.failure]
-        undone += [f"{m.table} {d.step.month:%Y-%m}: {d.failure}" for m in moves for d in m.done if d.failure]
+        undone = [str(each) for each in [*failures_of(moves), *(plan.failure for plan in plans if plan.failure)]]
         if undone:
             raise dg.Failure(description=f"{system.title}: {'; '.join(undone)}", allow_retries=False)
 
     return tiers
-
-
-def _month(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(f"{text}-01")
-    except ValueError:
-        raise ConfigurationError(f"months: {text!r} is no month", hint="Write YYYY-MM, e.g. 2024-01.") from None
 
 
 def _check(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:

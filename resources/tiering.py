@@ -37,6 +37,25 @@ class TableMoves:
     failure: DrivetrainError | None = None
 
 
+def failures_of(moves: Sequence[TableMoves]) -> list[DrivetrainError]:
+    """What kept tables, or single months of theirs, from moving."""
+    of_tables = [each.failure for each in moves]
+    of_months = [done.failure for each in moves for done in each.done]
+    return [failure for failure in (*of_tables, *of_months) if failure is not None]
+
+
+def parse_month(text: str) -> dt.date:
+    """First day of ``2024-01``.
+
+    Raises:
+        ConfigurationError: it is no month.
+    """
+    try:
+        return dt.date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is no month", hint="Write YYYY-MM, e.g. 2024-01.") from None
+
+
 def tiered_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[System, str]]:
     """The tables that the catalog tiers; of those asked for by ``system`` or ``system.table``, if any are.
 

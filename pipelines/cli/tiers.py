@@ -12,8 +12,7 @@ from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
 from resources.settings import Settings
-from resources.tiering import TableMoves, TablePlan, apply_tiers, plan_tiers, tiered_tables
-from warehouse.errors import ConfigurationError
+from resources.tiering import TableMoves, TablePlan, apply_tiers, failures_of, parse_month, plan_tiers, tiered_tables
 from warehouse.tiering.plan import STEPS, Step
 
 app = typer.Typer(no_args_is_help=True, help="Move months hot → warm → cold, each proven before anything is dropped.")
@@ -58,10 +57,9 @@ def apply(
     """
     settings = Settings.load()
     asked = tiered_tables(settings.catalog(), tables or [])
-    months = [_month(text) for text in month] if month else None
+    months = [parse_month(text) for text in month] if month else None
     with console.status("Moving …") as progress, settings.embedded_servers(progress.update):
         moves = apply_tiers(settings, asked, _moment(at), months=months, tell=progress.update)
-    failed = [each for each in moves if each.failure] or [d for each in moves for d in each.done if d.failure]
     if json:
         steps = [
             {**_as_json(each, done.step), "state": done.move.state if done.move else None,
@@ -71,7 +69,7 @@ def apply(
         show_json({"steps": steps, **_failures(moves)})
     else:
         _show_moves(moves)
-    if failed:
+    if failures_of(moves):
         raise typer.Exit(1)
 
 
@@ -136,10 +134,3 @@ def _failures(found: Sequence[TablePlan | TableMoves]) -> dict[str, Any]:
 
 def _moment(at: dt.datetime | None) -> dt.datetime:
     return at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
-
-
-def _month(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(f"{text}-01")
-    except ValueError:
-        raise ConfigurationError(f"--month {text!r} is no month", hint="Write YYYY-MM, e.g. 2024-01.") from None

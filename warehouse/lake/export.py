@@ -36,7 +36,8 @@ from warehouse.lake.columns import LakeColumn, record_hash, schema_of
 from warehouse.lake.layout import Layout, file_path
 from warehouse.lake.rowhash import sum_of_hashes
 from warehouse.lake.store import Store
-from warehouse.postgres.sessions import CANONICAL, Connection, Dsn
+from warehouse.postgres.arrow import arrow_cursor
+from warehouse.postgres.sessions import Connection, Dsn
 
 #: Bytes of a group of buckets, about: several times as much is in memory while it is sorted and written.
 GROUP_BYTES = 24 * 2**20
@@ -226,10 +227,6 @@ def _batches(part: Part) -> Iterator[pa.RecordBatch]:
 
 
 def _read(part: Part) -> Iterator[pa.RecordBatch]:
-    import adbc_driver_postgresql.dbapi  # type: ignore[reportMissingTypeStubs]
-
-    connect: Any = adbc_driver_postgresql.dbapi.connect  # type: ignore[reportUnknownMemberType]
-
     selected = [
         *((column.name, column.expression()) for column in part.columns),
         *part.layout.spread(),
@@ -241,13 +238,7 @@ def _read(part: Part) -> Iterator[pa.RecordBatch]:
         part.relation,
         part.condition,
     )
-    with connect(part.dsn.text, autocommit=False) as connection, connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        cursor.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(part.snapshot)).as_string(None))
-        for setting, value in CANONICAL.items():
-            cursor.execute(
-                sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value)).as_string(None)
-            )
+    with arrow_cursor(part.dsn, part.snapshot) as cursor:
         cursor.execute(query.as_string(None))
         yield from cursor.fetch_record_batch()
 

@@ -11,7 +11,7 @@ What does not belong here: which column is hashed as what (``warehouse.lake.colu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -146,8 +146,3 @@ def _final(a: U4, b: U4, c: U4) -> U8:
         x ^= y
         x -= _rotated(y, bits)
     return (b.astype(np.uint64) << np.uint64(32)) | c
-
-
-def modulo(sums: Iterable[int]) -> int:
-    """The sum of sums of hashes, as a server gives them (signed) or this module: modulo 2^64."""
-    return sum(sums) % 2**64

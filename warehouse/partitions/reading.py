@@ -23,6 +23,7 @@ from warehouse.partitions.facts import (
     Surroundings,
 )
 from warehouse.postgres.bounds import ends, slot
+from warehouse.postgres.relations import is_filled
 from warehouse.postgres.sessions import Connection
 
 _STRATEGIES: dict[str, Strategy] = {"": "", "r": "range", "h": "hash", "l": "list"}
@@ -82,7 +83,9 @@ def read_partitioned(
             detaching=detaching,
             foreign=foreign,
             estimated_rows=rows,
-            filled=_filled(connection, schema, name) if bound == "DEFAULT" or None in (reached or ()) else None,
+            filled=is_filled(connection, sql.Identifier(schema, name))
+            if bound == "DEFAULT" or None in (reached or ())
+            else None,
             bytes=bytes_of.get(oid) or 0,
             indexes=tuple(attached.get(oid, ())),
         )
@@ -163,11 +166,6 @@ def _index_parts(
         elif depth == 1 and valid:
             attached.setdefault(oid, []).append((of_root, own))
     return lacks, attached
-
-
-def _filled(connection: Connection, schema: str, name: str) -> bool:
-    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, name))).fetchone()
-    return row is not None and bool(row[0])
 
 
 def _maintained_elsewhere(connection: Connection) -> dict[tuple[str, str], str]:

@@ -31,7 +31,8 @@ from warehouse.partitions.apply import Patience, wait_at_most
 from warehouse.partitions.holders import holders
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
-from warehouse.partitions.splitting import Splitting, in_place, is_there, under_way, write_down
+from warehouse.partitions.splitting import Splitting, in_place, under_way, write_down
+from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection
 
 #: Seconds that a batch of copied rows may take, about: as long as a writer of one of them waits.

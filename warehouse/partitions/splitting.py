@@ -14,6 +14,7 @@ from psycopg import sql
 
 from warehouse.catalog.naming import SPLIT_STATE, split_mark
 from warehouse.partitions.pieces import Piece, Successor, from_json
+from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection
 
 
@@ -173,9 +174,3 @@ def _content(connection: Connection, state: sql.Identifier) -> dict[str, Any] | 
 def in_place(connection: Connection, splitting: Splitting) -> bool:
     """Whether the swap is done, and only clearing up is left."""
     return is_there(connection, splitting.replaced)
-
-
-def is_there(connection: Connection, relation: sql.Identifier) -> bool:
-    """Whether there is a relation of the name."""
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (relation.as_string(connection),)).fetchone()
-    return row is not None and bool(row[0])

@@ -18,7 +18,8 @@ from warehouse.partitions.facts import Surroundings
 from warehouse.partitions.original import STATISTICS, Identity, Index, Original, read_original
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
-from warehouse.partitions.splitting import Splitting, is_there, original_of, write_down
+from warehouse.partitions.splitting import Splitting, original_of, write_down
+from warehouse.postgres.relations import is_filled, is_there
 from warehouse.postgres.sessions import Connection
 
 #: Does a piece of work in a transaction, again while it gets no lock.
@@ -268,8 +269,7 @@ def settle(connection: Connection, splitting: Splitting) -> None:
     if not is_there(connection, rest):
         return
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(splitting.parent))
-    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(rest)).fetchone()
-    if row is not None and row[0]:
+    if is_filled(connection, rest):
         name = f"{splitting.table}_default"
         if len(name.encode()) > ddl.NAME_BYTES or is_there(connection, sql.Identifier(splitting.schema, name)):
             name = f"{splitting.mark}_default"

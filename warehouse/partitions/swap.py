@@ -10,7 +10,8 @@ from warehouse.partitions import ddl
 from warehouse.partitions.apply import Patience, wait_at_most
 from warehouse.partitions.mirror import Columns
 from warehouse.partitions.pieces import Successor
-from warehouse.partitions.splitting import Splitting, is_there
+from warehouse.partitions.splitting import Splitting
+from warehouse.postgres.relations import is_filled, is_there
 from warehouse.postgres.sessions import Connection
 
 _REFERENCED = """
@@ -117,16 +118,11 @@ def attach(connection: Connection, splitting: Splitting, columns: Columns) -> No
     for number, piece in enumerate(splitting.pieces):
         assert not isinstance(piece, Successor)
         made = splitting.beside(number)
-        if piece.rest and not _filled(connection, made):
+        if piece.rest and not is_filled(connection, made):
             continue
         run(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(splitting.parent, made, piece.bound()))
         if columns.forced:
             run(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(made))
-
-
-def _filled(connection: Connection, relation: sql.Identifier) -> bool:
-    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation)).fetchone()
-    return row is not None and bool(row[0])
 
 
 def _attached(connection: Connection, relation: sql.Identifier) -> bool:

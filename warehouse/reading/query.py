@@ -22,9 +22,10 @@ from warehouse.errors import ConfigurationError
 from warehouse.lake.columns import LakeColumn, lake_columns, schema_of
 from warehouse.lake.layout import layout_of
 from warehouse.lake.store import Store
+from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.carriage import Carriage, CarriedColumn
 from warehouse.postgres.introspection import read_tables
-from warehouse.postgres.sessions import CANONICAL, Connection, Dsn
+from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.reading.scans import Condition, Scan, plan_query
 from warehouse.state.moves import read_files, read_moves
 
@@ -72,19 +73,16 @@ def run_query(connection: Connection, dsn: Dsn, catalog: Catalog, root: Store, t
         ((snapshot,),) = connection.execute("SELECT pg_export_snapshot()").fetchall()
         engine: Any = duckdb.connect(config=_ENGINE)
         counts = [0, 0, 0, 0]
-        readers: list[Any] = []
         try:
             for scan in scans:
                 columns = [column for column in tables[scan.system][scan.table] if column.name in scan.columns]
-                _register(engine, connection, dsn, snapshot, catalog, root, scan, columns, tables, counts, readers)
+                _register(engine, connection, dsn, snapshot, catalog, root, scan, columns, tables, counts)
             try:
                 rows = engine.sql(query).to_arrow_table()
             except duckdb.Error as error:
                 raise ConfigurationError(f"the query cannot be run: {str(error).splitlines()[0]}") from None
         finally:
             engine.close()
-            for reader in readers:
-                reader.close()
     return Answer(rows, *counts)
 
 
@@ -117,13 +115,12 @@ def _register(
     columns: Sequence[LakeColumn],
     tables: Mapping[str, Mapping[str, Sequence[LakeColumn]]],
     counts: list[int],
-    readers: list[Any],
 ) -> None:
     """Let the engine know a scan by its name: rows of the warehouse, and of the lake's files that may have some."""
     everything = tables[scan.system][scan.table]
     chosen = list(columns) or [everything[0]]
     schema = _told(chosen)
-    warm = _warm(connection, dsn, snapshot, catalog, scan, chosen, everything, readers)
+    warm = _warm(connection, dsn, snapshot, catalog, scan, chosen, everything)
     engine.register(f"{scan.name}_warm", pa.Table.from_batches(warm, schema))
     parts = [f'SELECT * FROM "{scan.name}_warm"']
     paths = _files(connection, catalog, scan, everything, counts)
@@ -223,10 +220,9 @@ def _warm(
     scan: Scan,
     columns: Sequence[LakeColumn],
     everything: Sequence[LakeColumn],
-    readers: list[Any],
 ) -> list[pa.RecordBatch]:
     """The warehouse's rows, with the conditions applied there."""
-    import adbc_driver_postgresql.dbapi  # type: ignore[reportMissingTypeStubs]
+    from adbc_driver_postgresql.dbapi import Error as ServerError  # type: ignore[reportMissingTypeStubs]
 
     by_name = {column.name: column for column in everything}
     conditions = [_condition(by_name[each.column], each) for each in scan.conditions]
@@ -237,16 +233,8 @@ def _warm(
         sql.Identifier(catalog.systems[scan.system].raw_schema, scan.table),
         sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true"),
     )
-    connect: Any = adbc_driver_postgresql.dbapi.connect  # type: ignore[reportUnknownMemberType]
-    session = connect(dsn.text, autocommit=False)
-    readers.append(session)
     try:
-        with session.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            cursor.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)).as_string(connection))
-            for setting, value in CANONICAL.items():
-                told = sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value))
-                cursor.execute(told.as_string(connection))
+        with arrow_cursor(dsn, snapshot) as cursor:
             cursor.execute(query.as_string(connection))
             names = [column.name for column in columns]
             return [
@@ -255,7 +243,7 @@ def _warm(
                 )
                 for batch in cursor.fetch_record_batch()
             ]
-    except adbc_driver_postgresql.dbapi.Error as error:
+    except ServerError as error:
         said = str(error).partition("ERROR:")[2] or str(error)
         raise ConfigurationError(
             f"{scan.system}.{scan.table} cannot be read so: {said.strip().splitlines()[0]}"

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from psycopg import sql
 
@@ -18,10 +18,7 @@ from warehouse.errors import Busy
 from warehouse.lake.export import NOTHING, Content, DataFile
 from warehouse.postgres.sessions import Connection
 
-Tier = Literal["hot", "warm", "cold"]
 State = Literal["planned", "detached", "exported", "verified", "flipped", "dropped", "undone"]
-#: States in which the source no longer has a month's rows, whatever it says of them.
-LEFT: tuple[State, ...] = ("detached", "exported", "verified", "flipped", "dropped")
 
 _COLUMNS = sql.SQL(
     "id, system, table_name, month, from_tier, part, state, reason, relation, kept_rows, kept_hash, rows, hash, export,"
@@ -74,9 +71,9 @@ def read_moves(connection: Connection, system: str | None = None, table: str | N
 
 
 def _move(row: Sequence[Any]) -> Move:
-    *head, kept_rows, kept_hash, rows, digest, export, keep_until = row
+    move, system, table, month, tier, part, state, reason, relation, kept_rows, kept_hash, rows, digest, *rest = row
     kept, content = _content(kept_rows, kept_hash), _content(rows, digest)
-    return Move(*cast("tuple[Any, ...]", tuple(head)), kept, content, export, keep_until)  # type: ignore[reportCallIssue]
+    return Move(move, system, table, month, tier, part, state, reason, relation, kept, content, *rest)
 
 
 def _content(rows: int | None, digest: Any) -> Content | None:

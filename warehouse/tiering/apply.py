@@ -14,6 +14,7 @@ from warehouse.errors import DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
+from warehouse.postgres.relations import is_filled
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 from warehouse.state.moves import Move, read_moves
 from warehouse.state.raw_store import RawTable
@@ -83,15 +84,10 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     for each, span in spans_of(live).items():
         partition = partitions[each]
         rows, size = sizes.get((partition.schema, partition.name), (0, 0))
-        filled = _filled(source, sql.Identifier(partition.schema, partition.name))
+        filled = is_filled(source, sql.Identifier(partition.schema, partition.name))
         whole = span.period == "month" and partition.leaf
         found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, filled, whole))
     return found
-
-
-def _filled(connection: Connection, relation: sql.Identifier) -> bool:
-    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation)).fetchone()
-    return bool(row and row[0])
 
 
 def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
@@ -102,7 +98,7 @@ def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
     sizes = {row[1]: (row[2], row[3]) for row in warehouse.execute(queries.SIZES, (parent,))}
     return {
         span.start.date(): WarmMonth(
-            *sizes.get(name, (0, 0)), _filled(warehouse, sql.Identifier(table.system.raw_schema, name))
+            *sizes.get(name, (0, 0)), is_filled(warehouse, sql.Identifier(table.system.raw_schema, name))
         )
         for name, span in spans_of(live).items()
     }

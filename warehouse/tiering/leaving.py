@@ -27,6 +27,7 @@ from warehouse.catalog.naming import left_name
 from warehouse.errors import Busy, ExportRefused
 from warehouse.lake.export import NOTHING, Content, content_on_server
 from warehouse.postgres.introspection import LivePartition
+from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.content import Content as Chunk
 from warehouse.state.content import record_content
@@ -99,7 +100,7 @@ class Leaving:
 
     def _detach(self, move: Move, partition: LivePartition | None) -> Move:
         aside, left = left_name(move.id), self._left(move)
-        if not self._is_there(left):
+        if not is_there(self.source, left):
             if partition is None:
                 with self.warehouse.transaction():
                     gone = {"why": "the source has no partition of the month any more"}
@@ -222,7 +223,7 @@ class Leaving:
             held, due = self._held(move.month), due_in_warehouse(moves, move.month)
             if held != due:
                 raise _unequal(move, held, due)
-            if self._is_there(left):
+            if is_there(self.source, left):
                 self._patiently(move, lambda: self._drop(move, left))
             return advance(self.warehouse, move, "dropped", run_id=self.run_id)
 
@@ -236,10 +237,6 @@ class Leaving:
         run(sql.SQL("DROP TABLE {}").format(left))
         schema = self.table.system.source_of(self.table.name)[0]
         run(sql.SQL("DROP FUNCTION {}()").format(sql.Identifier(schema, f"{left_name(move.id)}_guard")))
-
-    def _is_there(self, relation: sql.Identifier) -> bool:
-        row = self.source.execute("SELECT to_regclass(%s) IS NOT NULL", (relation.as_string(self.source),)).fetchone()
-        return row is not None and bool(row[0])
 
     def _patiently(self, move: Move, work: Callable[[], None]) -> None:
         """Do work in one transaction of the source under a short lock timeout; again after a jittered pause."""

@@ -13,7 +13,8 @@ from psycopg import sql
 
 from warehouse.errors import ExportRefused
 from warehouse.lake.export import NOTHING, content_on_server
-from warehouse.postgres.sessions import CANONICAL, Connection, Dsn
+from warehouse.postgres.arrow import arrow_cursor
+from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.moves import Move, bring_back, read_files
 from warehouse.state.raw_store import RawTable
 from warehouse.tiering.table import Tiered
@@ -69,15 +70,8 @@ def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, mo
 
 def _send(dsn: Dsn, table: Tiered, move: Move, connection: Connection) -> None:
     """The files' rows into a table of their own, with the types that Arrow has for them."""
-    import adbc_driver_postgresql.dbapi  # type: ignore[reportMissingTypeStubs]
-
-    connect: Any = adbc_driver_postgresql.dbapi.connect  # type: ignore[reportUnknownMemberType]
     read: Any = pq.read_table  # type: ignore[reportUnknownMemberType]
-    with connect(dsn.text, autocommit=False) as session, session.cursor() as cursor:
-        for setting, value in CANONICAL.items():
-            told = sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value))
-            cursor.execute(told.as_string(connection))
+    with arrow_cursor(dsn) as cursor:
         for file in read_files(connection, move):
             rows = read(pa.BufferReader(table.lake.store.get(file.path)))
             cursor.adbc_ingest(f"back_{move.id}", rows, mode="create_append", db_schema_name=table.system.raw_schema)
-        session.commit()
