@@ -63,13 +63,6 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
 
-def wait_at_most(connection: Connection, milliseconds: int) -> None:
-    """For any lock until the transaction ends; rows' locks too, so that in a deadlock this session yields, long before
-    the server (deadlock_timeout) would choose a writer.
-    """
-    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{milliseconds}ms",))
-
-
 @dataclass(frozen=True)
 class Done:
     """One action, carried out or not.

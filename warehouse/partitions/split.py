@@ -27,11 +27,12 @@ from psycopg import errors, sql
 
 from warehouse.errors import Busy, DrivetrainError
 from warehouse.partitions import mirror, successor, swap
-from warehouse.partitions.apply import Patience, wait_at_most
+from warehouse.partitions.apply import Patience
 from warehouse.partitions.holders import holders
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.reading import read_surroundings
 from warehouse.partitions.splitting import Splitting, in_place, under_way, write_down
+from warehouse.postgres.locks import attempt, wait_at_most
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection
 
@@ -96,16 +97,16 @@ def split(
         if begun is not None:
             _refuse_altered(connection, splitting, columns)
         tell(f"{name}: {'going on' if begun else 'making its successors'}")
-        attempt = partial(patiently, connection, splitting, patience, progress)
+        again = partial(patiently, connection, splitting, patience, progress)
         if splitting.successor is not None:
-            successor.make(connection, splitting, columns, attempt, begun is not None)
+            successor.make(connection, splitting, columns, again, begun is not None)
         elif begun is None:
-            attempt(partial(_begin, connection, splitting, columns))
+            again(partial(_begin, connection, splitting, columns))
         _copy(connection, splitting, columns, patience, progress, tell)
         tell(f"{name}: comparing")
         _prove(connection, splitting, columns, patience, progress)
         tell(f"{name}: swapping")
-        attempt(partial(_swap, connection, splitting, columns, patience, progress))
+        again(partial(_swap, connection, splitting, columns, patience, progress))
     splitting = begun or splitting
     tell(f"{name}: clearing up")
     if splitting.successor is not None:
@@ -167,18 +168,23 @@ def patiently(
     Raises:
         Busy: not in all the attempts.
     """
-    for attempt in range(patience.attempts):
+
+    def counted() -> None:
         progress.attempts += 1
-        try:
-            with connection.transaction():
-                wait_at_most(connection, patience.lock_timeout)
-                work()
-            return
-        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-            if attempt == patience.attempts - 1:
-                by = holders(connection, splitting.schema, splitting.table, attaching=True)
-                raise _no_lock(splitting, patience, error, by) from error
-            patience.sleep(patience.pause * random.uniform(0.5, 1.5))  # noqa: S311
+        work()
+
+    try:
+        attempt(
+            connection,
+            counted,
+            lock_timeout=patience.lock_timeout,
+            attempts=patience.attempts,
+            pause=patience.pause,
+            sleep=patience.sleep,
+        )
+    except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+        by = holders(connection, splitting.schema, splitting.table, attaching=True)
+        raise _no_lock(splitting, patience, error, by) from error
 
 
 def _no_lock(splitting: Splitting, patience: Patience, error: psycopg.Error, by: str = "") -> Busy:

@@ -7,10 +7,11 @@ from typing import Any
 from psycopg import sql
 
 from warehouse.partitions import ddl
-from warehouse.partitions.apply import Patience, wait_at_most
+from warehouse.partitions.apply import Patience
 from warehouse.partitions.mirror import Columns
 from warehouse.partitions.pieces import Successor
 from warehouse.partitions.splitting import Splitting
+from warehouse.postgres.locks import wait_at_most
 from warehouse.postgres.relations import is_filled, is_there
 from warehouse.postgres.sessions import Connection
 

@@ -16,8 +16,6 @@ What does not belong here: deciding what to load (``warehouse.ingest``).
 from __future__ import annotations
 
 import datetime as dt
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,13 +30,14 @@ from warehouse.postgres.carriage import Carriage, carriage
 from warehouse.postgres.copying import Copied, copy_across
 from warehouse.postgres.fingerprints import Fingerprint, fingerprints
 from warehouse.postgres.introspection import LiveColumn
+from warehouse.postgres.locks import attempt
 from warehouse.postgres.sessions import Connection
 from warehouse.state import raw_layout as layout
 from warehouse.state.changes import ChangeFeed, feed_columns
 
 _ROWS, _NEXT = "__rows", "__next"
 _SWAP_ATTEMPTS = 20
-_SWAP_TIMEOUT = "500ms"
+_SWAP_TIMEOUT, _SWAP_PAUSE = 500, 0.5
 
 
 @dataclass(frozen=True)
@@ -382,17 +381,10 @@ class RawTable:
 
     def _with_short_locks(self, action: Callable[[], object]) -> None:
         """Run DDL in a savepoint under a short lock timeout; again after a jittered pause if it got no lock."""
-        for attempt in range(_SWAP_ATTEMPTS):
-            try:
-                with self.connection.transaction():
-                    self.connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(_SWAP_TIMEOUT)))
-                    action()
-                    self.connection.execute("SET LOCAL lock_timeout = DEFAULT")
-                return
-            except (errors.LockNotAvailable, errors.DeadlockDetected):
-                if attempt == _SWAP_ATTEMPTS - 1:
-                    raise Busy(
-                        f"{self.where}: readers held the table through {_SWAP_ATTEMPTS} attempts to swap new rows in",
-                        hint="Nothing was changed. End the long-running query (see pg_stat_activity) or try later.",
-                    ) from None
-                time.sleep(random.uniform(0.2, 0.8))  # noqa: S311 (jitter)
+        try:
+            attempt(self.connection, action, lock_timeout=_SWAP_TIMEOUT, attempts=_SWAP_ATTEMPTS, pause=_SWAP_PAUSE)
+        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            raise Busy(
+                f"{self.where}: readers held the table through {_SWAP_ATTEMPTS} attempts to swap new rows in",
+                hint="Nothing was changed. End the long-running query (see pg_stat_activity) or try later.",
+            ) from None

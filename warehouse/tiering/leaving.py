@@ -16,7 +16,6 @@ What does not belong here: which months are due (``plan``).
 from __future__ import annotations
 
 import datetime as dt
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from warehouse.catalog.naming import left_name
 from warehouse.errors import Busy, ExportRefused
 from warehouse.lake.export import NOTHING, Content, content_on_server
 from warehouse.postgres.introspection import LivePartition
+from warehouse.postgres.locks import attempt
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.content import Content as Chunk
@@ -38,7 +38,7 @@ from warehouse.tiering.returning import come_back
 from warehouse.tiering.table import Tiered
 
 _TRUE = sql.SQL("true")
-_ATTEMPTS, _LOCK_TIMEOUT, _PAUSE = 30, "200ms", 0.5
+_ATTEMPTS, _LOCK_TIMEOUT, _PAUSE = 30, 200, 0.5
 
 
 @dataclass(frozen=True)
@@ -240,19 +240,13 @@ class Leaving:
 
     def _patiently(self, move: Move, work: Callable[[], None]) -> None:
         """Do work in one transaction of the source under a short lock timeout; again after a jittered pause."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self.source.transaction():
-                    self.source.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
-                    work()
-                return
-            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-                if attempt == _ATTEMPTS - 1:
-                    raise Busy(
-                        f"{move.name}: no lock in {_ATTEMPTS} attempts: {error.diag.message_primary}",
-                        hint="Nothing was moved. End the long transaction (pg_stat_activity); the next run goes on.",
-                    ) from error
-                self.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
+        try:
+            attempt(self.source, work, lock_timeout=_LOCK_TIMEOUT, attempts=_ATTEMPTS, pause=_PAUSE, sleep=self.sleep)
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            raise Busy(
+                f"{move.name}: no lock in {_ATTEMPTS} attempts: {error.diag.message_primary}",
+                hint="Nothing was moved. End the long transaction (pg_stat_activity); the next run goes on.",
+            ) from error
 
 
 def _unequal(move: Move, found: Content, due: Content) -> ExportRefused:
