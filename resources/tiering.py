@@ -13,7 +13,8 @@ from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.partitions.apply import maintain
 from warehouse.partitions.targets import source_targets
 from warehouse.postgres.sessions import Dsn, connect
-from warehouse.tiering.apply import Done, Places, look, move_table
+from warehouse.state.tiered import Places
+from warehouse.tiering.apply import Done, look, move_table
 from warehouse.tiering.plan import Step
 
 

@@ -14,8 +14,8 @@ from warehouse.errors import DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.state.moves import read_moves
+from warehouse.state.tiered import lock, tiered
 from warehouse.tiering.leaving import Leaving
-from warehouse.tiering.table import lock, tiered
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -135,6 +135,18 @@ def test_models_hear_of_late_rows_only(facts: Bench, lake: Store) -> None:
         (1, 9001),
     ]
     assert proven(facts, lake) == []
+
+
+def test_models_begin_anew_when_the_source_changed_a_month_of_the_lake(facts: Bench, lake: Store) -> None:
+    """They have its rows already: hearing of all of them again would count them twice."""
+    tier(facts, NO_HOT)
+    moved(facts, lake, LATER)
+    with connect(facts.pair.target) as platform:
+        platform.execute(f"SELECT platform.open_changes('a.model', '{facts.raw}.facts', false)".encode())
+    facts.source("UPDATE facts SET v = 'changed' WHERE id = 3")
+    facts.ingest("facts")
+    assert facts.warehouse("SELECT count(*) FROM {raw}.facts__changes") == [(0,)]
+    assert facts.warehouse("SELECT position FROM platform.change_reader WHERE reader = 'a.model'") == [(None,)]
 
 
 def test_a_month_of_the_lake_with_rows_that_nobody_knows_is_left(facts: Bench, lake: Store) -> None:

@@ -11,18 +11,17 @@ from psycopg import sql
 
 from warehouse.catalog.model import System
 from warehouse.errors import DrivetrainError
-from warehouse.lake.store import Store
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.relations import is_filled
-from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.moves import Move, read_moves
 from warehouse.state.raw_store import RawTable
+from warehouse.state.tiered import Places, Tiered, lock, tiered
 from warehouse.tiering import sql as queries
 from warehouse.tiering.cooling import Cooling
 from warehouse.tiering.leaving import Leaving
 from warehouse.tiering.plan import Facts, HotMonth, Step, WarmMonth, plan_table
-from warehouse.tiering.table import Tiered, lock, tiered
 
 
 @dataclass(frozen=True)
@@ -38,21 +37,6 @@ class Done:
     step: Step
     move: Move | None = None
     failure: DrivetrainError | None = None
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a system's tables are.
-
-    Attributes:
-        source: the operational database, for a member of the tables' owner; None where nothing leaves it.
-        warehouse: the warehouse.
-        lake: root of the cold tier.
-    """
-
-    source: Dsn | None
-    warehouse: Dsn
-    lake: Store
 
 
 def read_facts(source: Connection | None, warehouse: Connection, system: System, table: Tiered) -> Facts:

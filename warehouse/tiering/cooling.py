@@ -36,7 +36,7 @@ from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.moves import Move, advance, begin, read_files, read_moves, record_files
 from warehouse.state.raw_store import RawTable
-from warehouse.tiering.table import Tiered
+from warehouse.state.tiered import Tiered
 
 log = logging.getLogger(__name__)
 

@@ -33,9 +33,9 @@ from warehouse.state.content import Content as Chunk
 from warehouse.state.content import record_content
 from warehouse.state.moves import Move, advance, begin, due_in_warehouse, in_lake
 from warehouse.state.raw_store import RawTable
+from warehouse.state.returning import come_back
+from warehouse.state.tiered import Tiered
 from warehouse.tiering import sql as queries
-from warehouse.tiering.returning import come_back
-from warehouse.tiering.table import Tiered
 
 _TRUE = sql.SQL("true")
 _ATTEMPTS, _LOCK_TIMEOUT, _PAUSE = 30, 200, 0.5

@@ -17,7 +17,7 @@ from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.moves import Move, bring_back, read_files
 from warehouse.state.raw_store import RawTable
-from warehouse.tiering.table import Tiered
+from warehouse.state.tiered import Tiered
 
 
 def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, move: Move, why: str) -> None:
