@@ -142,11 +142,14 @@ def test_models_begin_anew_when_the_source_changed_a_month_of_the_lake(facts: Be
     tier(facts, NO_HOT)
     moved(facts, lake, LATER)
     with connect(facts.pair.target) as platform:
-        platform.execute(f"SELECT platform.open_changes('a.model', '{facts.raw}.facts', false)".encode())
+        platform.execute(f"SELECT platform.open_changes('{facts.raw}.m', '{facts.raw}.facts', false)".encode())
+        platform.execute(f"SELECT platform.close_changes('{facts.raw}.m')".encode())
+    position = f"SELECT position FROM platform.change_reader WHERE reader = '{facts.raw}.m'"
+    assert facts.warehouse(position) == [(0,)]
     facts.source("UPDATE facts SET v = 'changed' WHERE id = 3")
     facts.ingest("facts")
     assert facts.warehouse("SELECT count(*) FROM {raw}.facts__changes") == [(0,)]
-    assert facts.warehouse("SELECT position FROM platform.change_reader WHERE reader = 'a.model'") == [(None,)]
+    assert facts.warehouse(position) == [(None,)], "they read the table whole"
 
 
 def test_a_month_of_the_lake_with_rows_that_nobody_knows_is_left(facts: Bench, lake: Store) -> None:
