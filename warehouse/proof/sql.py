@@ -23,6 +23,11 @@ SELECT f.move, f.path, f.rows, f.bytes, f.sha256
  WHERE m.system = %s AND m.table_name = %s ORDER BY f.path
 """
 
+EXPIRED = """
+SELECT month, sum(rows)::bigint, sum(hash), bool_or(state = 'begun' AND tier = 'cold') FROM platform.expiry
+ WHERE system = %s AND table_name = %s AND month IS NOT NULL AND tier <> 'hot' GROUP BY month
+"""
+
 CHUNKS = """
 SELECT to_date(chunk, 'YYYY-MM'), rows, agrees, tier FROM platform.raw_content
  WHERE system = %s AND table_name = %s AND chunk ~ '^[0-9]{4}-[0-9]{2}$'

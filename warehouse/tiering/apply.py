@@ -13,15 +13,16 @@ from warehouse.catalog.model import System
 from warehouse.errors import DrivetrainError
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
-from warehouse.postgres.relations import is_filled
+from warehouse.postgres.relations import is_filled, partition_sizes, referenced_by
 from warehouse.postgres.sessions import Connection, connect, translated
+from warehouse.state.holds import read_holds
 from warehouse.state.moves import Move, read_moves
 from warehouse.state.raw_store import RawTable
 from warehouse.state.tiered import Places, Tiered, lock, tiered
 from warehouse.tiering import sql as queries
 from warehouse.tiering.cooling import Cooling
 from warehouse.tiering.leaving import Leaving
-from warehouse.tiering.plan import Facts, HotMonth, Step, WarmMonth, plan_table
+from warehouse.tiering.plan import Facts, HotMonth, Step, WarmMonth, kept_until, plan_table
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,22 @@ def read_facts(source: Connection | None, warehouse: Connection, system: System,
         hot=_hot(source, system, table) if source is not None else {},
         warm=_warm(warehouse, table),
         moves=read_moves(warehouse, system.system, table.name),
-        referenced_by=[]
-        if source is None
-        else [
-            f"{name} of {schema}.{other}"
-            for name, schema, other in source.execute(
-                queries.REFERENCED_BY, (sql.Identifier(*system.source_of(table.name)).as_string(source),)
-            )
-        ],
+        referenced_by=[] if source is None else referenced_by(source, sql.Identifier(*system.source_of(table.name))),
+        frozen=_frozen(warehouse, system, table),
+        lag=None if source is None else _lag(source),
     )
+
+
+def _frozen(warehouse: Connection, system: System, table: Tiered) -> str | None:
+    for hold in read_holds(warehouse, system.system):
+        if hold.subject is None and hold.table in (None, table.name):
+            return f"{hold.reason} (hold {hold.id})"
+    return None
+
+
+def _lag(source: Connection) -> dt.timedelta | None:
+    row = source.execute(queries.LAG).fetchone()
+    return row[0] if row else None
 
 
 def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, HotMonth]:
@@ -61,8 +69,7 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     live = read_table(source, schema, name)
     if live is None or live.strategy != "range":
         return {}
-    parent = sql.Identifier(schema, name).as_string(source)
-    sizes = {(row[0], row[1]): (row[2], row[3]) for row in source.execute(queries.SIZES, (parent,))}
+    sizes = partition_sizes(source, sql.Identifier(schema, name))
     partitions = {partition.name: partition for partition in live.partitions if partition.level == 1}
     found: dict[dt.date, HotMonth] = {}
     for each, span in spans_of(live).items():
@@ -78,12 +85,10 @@ def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
     live = read_table(warehouse, table.system.raw_schema, table.name)
     if live is None:
         return {}
-    parent = sql.Identifier(table.system.raw_schema, table.name).as_string(warehouse)
-    sizes = {row[1]: (row[2], row[3]) for row in warehouse.execute(queries.SIZES, (parent,))}
+    raw = table.system.raw_schema
+    sizes = partition_sizes(warehouse, sql.Identifier(raw, table.name))
     return {
-        span.start.date(): WarmMonth(
-            *sizes.get(name, (0, 0)), is_filled(warehouse, sql.Identifier(table.system.raw_schema, name))
-        )
+        span.start.date(): WarmMonth(*sizes.get((raw, name), (0, 0)), is_filled(warehouse, sql.Identifier(raw, name)))
         for name, span in spans_of(live).items()
     }
 
@@ -144,7 +149,8 @@ def move_table(
             if tell is not None:
                 tell(f"{system.system}.{name} {step.month:%Y-%m}: {step.kind}")
             try:
-                done.append(Done(step, _take(places, source, warehouse, table, facts, step, at + keep, run_id)))
+                until = kept_until(table.policy, step.month, at + keep)
+                done.append(Done(step, _take(places, source, warehouse, table, facts, step, until, run_id)))
             except DrivetrainError as error:
                 if warehouse.closed or (source is not None and source.closed):
                     raise

@@ -34,7 +34,7 @@ from warehouse.lake.export import (
 from warehouse.lake.layout import MONTH
 from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
-from warehouse.state.moves import Move, advance, begin, read_files, read_moves, record_files
+from warehouse.state.moves import Move, advance, begin, forget_stale_files, read_files, read_moves, record_files
 from warehouse.state.raw_store import RawTable
 from warehouse.state.tiered import Tiered
 
@@ -120,6 +120,8 @@ class Cooling:
         self.table.lake.commit(move.export, files, removed=stale)
         for path in stale:
             self.table.lake.store.remove(path)
+        with self.connection.transaction():
+            forget_stale_files(self.connection, move.system, move.table, move.month)
         return self._exported(move)
 
     def _moves(self, move: Move) -> list[Move]:

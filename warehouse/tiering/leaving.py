@@ -31,6 +31,7 @@ from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.content import Content as Chunk
 from warehouse.state.content import record_content
+from warehouse.state.expiries import expired_content
 from warehouse.state.moves import Move, advance, begin, due_in_warehouse, in_lake
 from warehouse.state.raw_store import RawTable
 from warehouse.state.returning import come_back
@@ -220,7 +221,8 @@ class Leaving:
         """
         left = self._left(move)
         with translated(move.name), self.warehouse.transaction():
-            held, due = self._held(move.month), due_in_warehouse(moves, move.month)
+            expired = expired_content(self.warehouse, move.system, move.table, move.month)
+            held, due = self._held(move.month), due_in_warehouse(moves, move.month, expired)
             if held != due:
                 raise _unequal(move, held, due)
             if is_there(self.source, left):
