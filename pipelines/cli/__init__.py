@@ -12,7 +12,21 @@ from types import FrameType
 
 import typer
 
-from pipelines.cli import catalog, demo, docs, metrics, partitions, prove, query, runs, servers, status, tiers, ui
+from pipelines.cli import (
+    catalog,
+    demo,
+    docs,
+    metrics,
+    partitions,
+    prove,
+    query,
+    retention,
+    runs,
+    servers,
+    status,
+    tiers,
+    ui,
+)
 from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
 
@@ -33,6 +47,7 @@ app.add_typer(servers.app, name="servers")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
+app.add_typer(retention.app, name="retention")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)

@@ -18,6 +18,7 @@ from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.holds import read_holds
 from warehouse.state.moves import Move, read_moves
 from warehouse.state.raw_store import RawTable
+from warehouse.state.rehydrations import read_rehydrations
 from warehouse.state.tiered import Places, Tiered, lock, tiered
 from warehouse.tiering import sql as queries
 from warehouse.tiering.cooling import Cooling
@@ -49,6 +50,7 @@ def read_facts(source: Connection | None, warehouse: Connection, system: System,
         referenced_by=[] if source is None else referenced_by(source, sql.Identifier(*system.source_of(table.name))),
         frozen=_frozen(warehouse, system, table),
         lag=None if source is None else _lag(source),
+        back={each.month: each.until for each in read_rehydrations(warehouse, system.system, table.name)},
     )
 
 

@@ -36,6 +36,7 @@ from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.moves import Move, advance, begin, forget_stale_files, read_files, read_moves, record_files
 from warehouse.state.raw_store import RawTable
+from warehouse.state.rehydrations import end_rehydration
 from warehouse.state.tiered import Tiered
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Cooling:
         """Note a move."""
         system, name = self.table.system.system, self.table.name
         with self.connection.transaction():
+            end_rehydration(self.connection, system, name, month)
             return begin(
                 self.connection, system, name, month, "warm",
                 reason=reason, export=export_name(), run_id=self.run_id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from warehouse.catalog.age import Age
@@ -70,6 +70,7 @@ class Facts:
         referenced_by: foreign keys onto the table, which keep its partitions attached.
         frozen: why nothing of the table moves: a legal hold of all of it.
         lag: how far a replica of the source is behind, where the server tells.
+        back: months that are back from the lake because somebody asked for them, and until when.
     """
 
     hot: Mapping[dt.date, HotMonth]
@@ -78,6 +79,7 @@ class Facts:
     referenced_by: Sequence[str] = ()
     frozen: str | None = None
     lag: dt.timedelta | None = None
+    back: Mapping[dt.date, dt.datetime] = field(default_factory=dict[dt.date, dt.datetime])
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,10 @@ def _cooling(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
         hot = [move for move in facts.moves if move.month == month and move.from_tier == "hot"]
         kind: Kind = "cool"
         reason = f"older than {age}"
-        if tiers.hot is not None and not hot:
+        until = facts.back.get(month)
+        if until is not None and until > at:
+            kind, reason = "keep", f"is back from the lake until {until:%Y-%m-%d %H:%M}"
+        elif tiers.hot is not None and not hot:
             kind, reason = "wait", "has not left the source yet"
         elif any(move.state != "dropped" for move in hot):
             kind, reason = "wait", "what left the source is kept still"
