@@ -12,7 +12,9 @@ from psycopg import sql
 from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.tier_map import map_as_json, show_map_briefly
 from resources.settings import Settings
+from resources.tiering import map_tiers, tiered_tables
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.changes import SUFFIX
 
@@ -85,18 +87,24 @@ _NAMED = 5
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON document for scripts.")] = False) -> None:
-    """Per system: tables, rows, freshness, and whether warehouse and source agree; and the marts.
+    """Per system: tables, rows, freshness, and whether warehouse and source agree; the marts; what lies in which tier.
 
     Exits 1 if a table differs from its source or was never loaded.
     """
     settings = Settings.load()
     settings.warehouse()  # asking makes no servers
+    prices = settings.prices
     with settings.embedded_servers():
         found = read_status(settings)
+        ingested = any(system.loaded for system in found.systems)
+        tiered = tiered_tables(settings.catalog()) if ingested else []
+        maps = map_tiers(settings, tiered, dt.datetime.now(dt.UTC)) if tiered else []
     if json:
-        show_json(dataclasses.asdict(found))
+        show_json({**dataclasses.asdict(found), "tiers": map_as_json(maps, prices)})
     else:
         show_status(found)
+        if maps:
+            show_map_briefly(maps, prices, assumed=settings.prices_are_assumed)
     if any(system.differing or system.missing for system in found.systems):
         raise typer.Exit(1)
 
