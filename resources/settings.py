@@ -147,12 +147,8 @@ class Settings:
             raise ConfigurationError(
                 f"DRIVETRAIN_PRICE_CURRENCY: {currency!r} is no currency", hint="Write its code: USD, EUR, INR ..."
             )
-        return Prices(self._price("HOT"), self._price("WARM"), self._price("COLD"), currency)
-
-    @property
-    def prices_are_assumed(self) -> bool:
-        """Whether a price is the project's guess and not the user's."""
-        return any(self.get(f"PRICE_{tier}") is None for tier in _PRICES)
+        assumed = any(self.get(f"PRICE_{tier}") is None for tier in _PRICES)
+        return Prices(self._price("HOT"), self._price("WARM"), self._price("COLD"), currency, assumed)
 
     def _price(self, tier: str) -> Decimal:
         text = self.get(f"PRICE_{tier}") or _PRICES[tier]

@@ -23,14 +23,6 @@ def counted(number: int, singular: str) -> str:
     return f"{number:,} {singular}{'' if number == 1 else 's'}"
 
 
-def show_size(size: int) -> str:
-    """Bytes as people say them: ``13.4 MB``; powers of ten."""
-    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
-        if size >= factor:
-            return f"{size / factor:,.1f} {unit}"
-    return f"{size / 1000:,.0f} kB"
-
-
 def show_json(value: Any) -> None:
     """Print one JSON document to standard output, and nothing else."""
     json.dump(value, sys.stdout, indent=2, default=str)

@@ -104,7 +104,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON docum
     else:
         show_status(found)
         if maps:
-            show_map_briefly(maps, prices, assumed=settings.prices_are_assumed)
+            show_map_briefly(maps, prices)
     if any(system.differing or system.missing for system in found.systems):
         raise typer.Exit(1)
 

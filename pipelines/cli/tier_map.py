@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.cli.output import console, counted, show_size
-from warehouse.tiering.map import PLACES, SHELVES, Holding, Prices, Shelf, TableMap, freed, moving, total
+from pipelines.cli.output import console
+from warehouse.tiering.map import PLACES, SHELVES, Holding, Prices, Shelf, TableMap, freed, sized, summary, total
 
 #: From so many columns on, size and rows of a tier stand on one line.
 _WIDE = 100
 
 
-def show_map(maps: Sequence[TableMap], prices: Prices, *, assumed: bool) -> None:
+def show_map(maps: Sequence[TableMap], prices: Prices) -> None:
     """Print what lies where, and what the next run does."""
     shown = Table("table", "tier", "months", "rows", "size", f"{prices.currency}/month", box=None, header_style="bold")
     for column in (3, 4, 5):
@@ -29,7 +29,7 @@ def show_map(maps: Sequence[TableMap], prices: Prices, *, assumed: bool) -> None
         shown.add_row()
         _add(shown, "all", total(maps), prices, style="bold")
     console.print(shown)
-    console.print(_costs(maps, prices, assumed), soft_wrap=True)
+    console.print(_costs(maps, prices), soft_wrap=True)
     console.print()
     _show_coming(maps)
     for each in maps:
@@ -37,7 +37,7 @@ def show_map(maps: Sequence[TableMap], prices: Prices, *, assumed: bool) -> None
             console.print(f"  [red]not known[/] {each.name}: {escape(str(each.failure))}", soft_wrap=True)
 
 
-def show_map_briefly(maps: Sequence[TableMap], prices: Prices, *, assumed: bool) -> None:
+def show_map_briefly(maps: Sequence[TableMap], prices: Prices) -> None:
     """Print a line for each table, size and rows of each tier, and what comes in a sentence."""
     console.print()
     shown = Table("tiers", "hot", "warm", "kept", "cold", "tonight", box=None, header_style="bold")
@@ -52,14 +52,15 @@ def show_map_briefly(maps: Sequence[TableMap], prices: Prices, *, assumed: bool)
             cells = [_cell(held) for held in (shelves.get("hot"), shelves.get("warm"), kept, shelves.get("cold"))]
             shown.add_row(f"  {each.table}", *cells, "[red]not known[/]" if each.failure else _tonight(each))
     console.print(shown)
-    console.print(_summary(maps), soft_wrap=True)
-    console.print(_costs(maps, prices, assumed) + "\n`drivetrain tiers map` says more.", soft_wrap=True)
+    console.print(summary(maps), soft_wrap=True)
+    console.print(_costs(maps, prices) + "\n`drivetrain tiers map` says more.", soft_wrap=True)
 
 
 def map_as_json(maps: Sequence[TableMap], prices: Prices) -> dict[str, Any]:
     """For scripts. A tier that could not be looked at is missing."""
     return {
         "prices": {"hot": float(prices.hot), "warm": float(prices.warm), "cold": float(prices.cold)},
+        "prices_are_assumed": prices.assumed,
         "currency": prices.currency,
         "cost": float(sum((each.cost(prices) for each in maps), Decimal())),
         "frees": {
@@ -103,7 +104,7 @@ def _add(shown: Table, name: str, shelves: Mapping[Shelf, Holding], prices: Pric
         else:
             cost = money(prices.cost(shelf, held.bytes))
             shown.add_row(
-                name if first else "", title, held.span, f"{held.rows:,}", show_size(held.bytes), cost, style=style
+                name if first else "", title, held.span, f"{held.rows:,}", sized(held.bytes), cost, style=style
             )
         first = False
 
@@ -123,35 +124,18 @@ def _show_coming(maps: Sequence[TableMap]) -> None:
                 what.span,
                 str(len(what.months)),
                 f"{what.rows:,}",
-                show_size(what.bytes) if what.bytes else "",
+                sized(what.bytes) if what.bytes else "",
                 escape(coming.reason),
                 style="dim" if coming.kind in ("keep", "wait") else None,
             )
     if shown.row_count:
         console.print(shown)
-    console.print(_summary(maps), soft_wrap=True)
+    console.print(summary(maps), soft_wrap=True)
 
 
-def _summary(maps: Sequence[TableMap]) -> str:
-    """``Tonight 12 months move. 3 MB will be free at the source ...``."""
-    now, later = freed(maps, now=True), freed(maps, now=False)
-    said = [f"Tonight {counted(moving(maps), 'month')} move{'s' if moving(maps) == 1 else ''}."]
-    if any(now.values()):
-        said.append(f"It frees {_places(now)} at once.")
-    if any(later.values()):
-        said.append(f"{_places(later)} will be free when nothing is kept any longer.")
-    return " ".join(said)
-
-
-def _places(sizes: Mapping[Literal["hot", "warm"], int]) -> str:
-    at = {"hot": "at the source", "warm": "in the warehouse"}
-    return " and ".join(f"{show_size(size)} {at[tier]}" for tier, size in sizes.items() if size)
-
-
-def _costs(maps: Sequence[TableMap], prices: Prices, assumed: bool) -> str:
-    cost = money(sum((each.cost(prices) for each in maps), Decimal()))
-    each = f"hot {prices.hot}, warm {prices.warm}, cold {prices.cold} {prices.currency} per GB"
-    return f"{cost} {prices.currency} a month at {each}{' (assumed: set DRIVETRAIN_PRICE_...)' if assumed else ''}."
+def _costs(maps: Sequence[TableMap], prices: Prices) -> str:
+    cost = sum((each.cost(prices) for each in maps), Decimal())
+    return f"{money(cost)} {prices.currency} a month, at {prices}."
 
 
 def money(amount: Decimal) -> str:
@@ -163,7 +147,7 @@ def _cell(held: Holding | None) -> str:
     if held is None:
         return "[red]?[/]"
     between = " · " if console.width >= _WIDE else "\n"
-    return f"{show_size(held.bytes)}{between}{_short(held.rows)}" if held.bytes else ""
+    return f"{sized(held.bytes)}{between}{_short(held.rows)}" if held.bytes else ""
 
 
 def _short(rows: int) -> str:

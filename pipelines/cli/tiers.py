@@ -100,7 +100,7 @@ def map_(
     if json:
         show_json(map_as_json(maps, prices))
     else:
-        show_map(maps, prices, assumed=settings.prices_are_assumed)
+        show_map(maps, prices)
     if any(each.failure for each in maps):
         raise typer.Exit(1)
 

@@ -90,7 +90,10 @@ def test_the_map_follows_a_month_down(facts: Bench, lake: Store, mapped: Mapped)
         assert not any(done.failure for done in move(facts, lake, LATER))
     facts.warehouse("ANALYZE {raw}.facts")
     cold = mapped(LATER)
-    files = facts.warehouse("SELECT sum(rows)::bigint, sum(bytes)::bigint FROM platform.lake_file")
+    files = facts.warehouse(
+        "SELECT sum(f.rows)::bigint, sum(f.bytes)::bigint FROM platform.lake_file AS f"
+        f" JOIN platform.tier_move AS m ON m.id = f.move WHERE m.system = '{facts.name}'"
+    )
     assert [(cold["tiers"]["cold"]["rows"], cold["tiers"]["cold"]["bytes"])] == files
     assert rows(cold)["cold"] + rows(cold)["warm"] == 360
     assert rows(cold)["hot"] == 0

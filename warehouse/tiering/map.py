@@ -63,12 +63,21 @@ class Holding:
 
 @dataclass(frozen=True)
 class Prices:
-    """What a gigabyte (10^9 bytes) costs a month in each tier."""
+    """What a gigabyte (10^9 bytes) costs a month in each tier.
+
+    Attributes:
+        assumed: not all of them are the user's.
+    """
 
     hot: Decimal
     warm: Decimal
     cold: Decimal
     currency: str
+    assumed: bool = False
+
+    def __str__(self) -> str:
+        each = f"hot {self.hot}, warm {self.warm}, cold {self.cold} {self.currency} per GB and month"
+        return f"{each} (assumed: set DRIVETRAIN_PRICE_...)" if self.assumed else each
 
     def cost(self, shelf: Shelf, size: int) -> Decimal:
         """Of so many bytes a month."""
@@ -207,6 +216,30 @@ def moving(maps: Iterable[TableMap]) -> int:
     """How many months the next run moves, whole or in part; one of a table that moves twice counts twice."""
     kinds: tuple[Kind, ...] = ("go on", "leave", "join", "cool")
     return sum(len(coming.what.months) for each in maps for coming in each.coming if coming.kind in kinds)
+
+
+def summary(maps: Sequence[TableMap]) -> str:
+    """What the next run does, in a sentence or two."""
+    months, now, later = moving(maps), freed(maps, now=True), freed(maps, now=False)
+    said = [f"Tonight {months:,} {'month moves' if months == 1 else 'months move'}."]
+    if any(now.values()):
+        said.append(f"{_places(now)} of what was kept is dropped.")
+    if any(later.values()):
+        said.append(f"{_places(later)} will be free when nothing is kept any longer.")
+    return " ".join(said)
+
+
+def _places(sizes: Mapping[Literal["hot", "warm"], int]) -> str:
+    at = {"hot": "at the source", "warm": "in the warehouse"}
+    return " and ".join(f"{sized(size)} {at[tier]}" for tier, size in sizes.items() if size)
+
+
+def sized(size: int) -> str:
+    """Bytes as people say them: ``13.4 MB``; powers of ten."""
+    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size / 1000:,.0f} kB"
 
 
 def _coming(steps: Sequence[Step], stock: Stock) -> list[Coming]:
