@@ -12,7 +12,21 @@ from types import FrameType
 
 import typer
 
-from pipelines.cli import catalog, demo, docs, metrics, partitions, prove, query, runs, servers, status, tiers, ui
+from pipelines.cli import (
+    catalog,
+    demo,
+    docs,
+    metrics,
+    monitor,
+    partitions,
+    prove,
+    query,
+    runs,
+    servers,
+    status,
+    tiers,
+    ui,
+)
 from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
 
@@ -37,6 +51,7 @@ app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)
 app.command("metric")(metrics.metric)
+app.command("monitor")(monitor.monitor)
 app.command("prove")(prove.prove)
 app.command("sql")(query.sql)
 app.command("docs")(docs.docs)

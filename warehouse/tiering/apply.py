@@ -16,7 +16,7 @@ from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.relations import is_filled
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
-from warehouse.state.moves import Move, read_moves
+from warehouse.state.moves import Move, note_failure, read_moves
 from warehouse.state.raw_store import RawTable
 from warehouse.tiering import sql as queries
 from warehouse.tiering.cooling import Cooling
@@ -162,6 +162,10 @@ def move_table(
             try:
                 done.append(Done(step, _take(places, source, warehouse, table, facts, step, at + keep, run_id)))
             except DrivetrainError as error:
+                if not warehouse.closed:
+                    kind = type(error).__name__
+                    with translated(table.where):
+                        note_failure(warehouse, system.system, name, step.month, step.from_tier, kind, run_id)
                 if warehouse.closed or (source is not None and source.closed):
                     raise
                 done.append(Done(step, failure=error))

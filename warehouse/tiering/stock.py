@@ -51,7 +51,7 @@ SELECT coalesce(sum(f.rows), 0)::bigint, coalesce(sum(f.bytes), 0)::bigint,
 _SETTLED = """
 SELECT m.month, max(greatest(e.at, CASE WHEN m.state = 'flipped' THEN m.keep_until END))
   FROM platform.tier_move AS m JOIN platform.tier_event AS e ON e.move = m.id
- WHERE m.system = %s AND m.table_name = %s AND e.state IN ('flipped', 'dropped')
+ WHERE m.system = %s AND m.table_name = %s AND e.state IN ('flipped', 'dropped') AND NOT e.detail ? 'failure'
  GROUP BY m.month
 """
 
