@@ -9,13 +9,15 @@ from pydantic import Field
 
 from assets import keys
 from assets.failures import failed
+from assets.tier_map import map_metadata
 from resources.proof import provable_tables, prove
 from resources.settings import Settings
-from resources.tiering import TableMoves, TablePlan, apply_tiers, failures_of, parse_month, plan_tiers, tiered_tables
+from resources.tiering import TableMoves, apply_tiers, failures_of, map_tiers, parse_month, tiered_tables
 from warehouse.catalog import Catalog, System
 from warehouse.errors import DrivetrainError
 from warehouse.proof.conservation import TableProof
 from warehouse.tiering.apply import Done
+from warehouse.tiering.map import TableMap
 from warehouse.tiering.plan import STEPS
 
 #: Name of the check, and what it says.
@@ -46,8 +48,8 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
         group_name=keys.group(system.system, "raw"),
         description=(
             f"Months of {system.title} on their way from the operational database to the warehouse and the lake, each "
-            "dropped only after a proof. `drivetrain tiers plan` prints what a run would do; the launchpad takes "
-            "single tables and months, and a dry run."
+            "dropped only after a proof, and a map of where everything is. `drivetrain tiers plan` prints what a run "
+            "would do; the launchpad takes single tables and months, and a dry run."
         ),
         owners=[f"team:{system.owner.replace(' ', '-')}"],
         kinds={"postgres", "deltalake"},
@@ -64,7 +66,7 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
         settings = Settings.load()
         at = dt.datetime.now(dt.UTC)
         try:
-            catalog = settings.catalog()
+            catalog, prices = settings.catalog(), settings.prices
             asked = [f"{system.system}.{table}" for table in config.tables] or [system.system]
             tables = tiered_tables(catalog, asked)
             months = [parse_month(text) for text in config.months] or None
@@ -74,12 +76,14 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
                 for error in failures_of(moves):
                     if error.transient:  # what was done stays, and a retry goes on from there
                         raise error
-            plans = plan_tiers(settings, tables, at)
+            maps = map_tiers(settings, tiered_tables(catalog, [system.system]), at)
             proofs = prove(settings, provable_tables(catalog, [system.system]), deep=False)
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
-        yield dg.MaterializeResult(metadata=_metadata(moves, plans, proofs), check_results=[_check(proofs)])
-        undone = [str(each) for each in [*failures_of(moves), *(plan.failure for plan in plans if plan.failure)]]
+        metadata = {**map_metadata(maps, prices), **_metadata(moves, maps, proofs)}
+        yield dg.MaterializeResult(metadata=metadata, check_results=[_check(proofs)])
+        unknown = [each.failure for each in maps if each.failure and each.table in {name for _, name in tables}]
+        undone = [str(each) for each in [*failures_of(moves), *unknown]]
         if undone:
             raise dg.Failure(description=f"{system.title}: {'; '.join(undone)}", allow_retries=False)
 
@@ -101,7 +105,7 @@ def _check(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:
     )
 
 
-def _metadata(moves: Sequence[TableMoves], plans: Sequence[TablePlan], proofs: Sequence[TableProof]) -> dict[str, Any]:
+def _metadata(moves: Sequence[TableMoves], maps: Sequence[TableMap], proofs: Sequence[TableProof]) -> dict[str, Any]:
     """Numbers plot over time in the UI; the tables say which."""
     done = [
         f"| {m.table} | {d.step.month:%Y-%m} | {STEPS[d.step.kind]} | {_rows(d):,} "
@@ -110,23 +114,22 @@ def _metadata(moves: Sequence[TableMoves], plans: Sequence[TablePlan], proofs: S
         for d in m.done
     ]
     left = [
-        f"| {p.table} | {s.month:%Y-%m} | {STEPS[s.kind]} | {s.rows:,} | {s.bytes / 1e6:,.1f} | {s.reason} |"
-        for p in plans
-        for s in p.steps
+        f"| {m.table} | {s.month:%Y-%m} | {STEPS[s.kind]} | {s.rows:,} | {s.bytes / 1e6:,.1f} | {s.reason} |"
+        for m in maps
+        for s in m.steps
     ]
     tiers = [
         f"| {p.table} | {len(p.accounts)} | {sum(a.warm for a in p.accounts):,} "
         f"| {sum(a.cold for a in p.accounts):,} | {p.files:,} | {p.bytes / 1e6:,.1f} |"
         for p in proofs
     ]
-    steps = [step for plan in plans for step in plan.steps]
+    steps = [step for m in maps for step in m.steps]
     return {
         "moved": sum(d.failure is None for m in moves for d in m.done),
         "not_moved": sum(d.failure is not None for m in moves for d in m.done),
         "waiting": sum(step.kind == "wait" for step in steps),
         "warehouse_rows": sum(a.warm for p in proofs for a in p.accounts),
         "lake_rows": sum(a.cold for p in proofs for a in p.accounts),
-        "lake_bytes": sum(p.bytes for p in proofs),
         "done": _table(("table", "month", "step", "rows", "outcome"), done, "Nothing was moved."),
         "left": _table(("table", "month", "step", "rows (est.)", "MB", "why"), left, "Nothing is due."),
         "tiers": _table(("table", "months", "rows warm", "rows cold", "files", "MB cold"), tiers, "Nothing yet."),

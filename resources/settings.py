@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -22,6 +23,7 @@ from warehouse.catalog.age import Age, parse_age
 from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn
+from warehouse.tiering.map import Prices
 
 #: The folder that holds ``workspace.yaml`` and ``dbt_project/``.
 PROJECT = Path(__file__).resolve().parent.parent
@@ -38,6 +40,8 @@ KNOWN = {
     "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
     "DRIVETRAIN_TIER_GRACE": "how long what moved down a tier is kept where it was (default 7 days)",
     "DRIVETRAIN_REHYDRATE_LIMIT": "room in the warehouse for months that are back from the lake (default 10 GB)",
+    "DRIVETRAIN_PRICE_<TIER>": "what a gigabyte costs a month: HOT (0.23), WARM (0.115), COLD (0.023)",
+    "DRIVETRAIN_PRICE_CURRENCY": "in which currency (default USD)",
     "AWS_<...>": "credentials and endpoint of s3://, as every tool for S3 reads them",
     "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
     "DRIVETRAIN_REAL_DATA": "folder of the real data set that the demo is filled from",
@@ -49,6 +53,9 @@ KNOWN = {
 
 _SIZE = re.compile(r"\s*([0-9]{1,9})\s*([kMGT]?B)\s*", re.IGNORECASE)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+#: What a gigabyte is assumed to cost a month: about what managed PostgreSQL asks in two zones and in one, and an object
+#: store in its standard class. Storage only; to be replaced by what is paid.
+_PRICES = {"HOT": "0.23", "WARM": "0.115", "COLD": "0.023"}
 
 #: Any moment: a grace is as long as its days, and a month of it thirty-one.
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -146,6 +153,33 @@ class Settings:
                 f"DRIVETRAIN_REHYDRATE_LIMIT: {text!r} is no size", hint="For example: 500 MB or 10 GB"
             )
         return int(match[1]) * _UNITS[match[2].upper()]
+
+    @property
+    def prices(self) -> Prices:
+        """What each tier costs.
+
+        Raises:
+            ConfigurationError: a price is no number, or below zero.
+        """
+        currency = self.get("PRICE_CURRENCY") or "USD"
+        if not currency.isalpha() or len(currency) > 5:
+            raise ConfigurationError(
+                f"DRIVETRAIN_PRICE_CURRENCY: {currency!r} is no currency", hint="Write its code: USD, EUR, INR ..."
+            )
+        assumed = any(self.get(f"PRICE_{tier}") is None for tier in _PRICES)
+        return Prices(self._price("HOT"), self._price("WARM"), self._price("COLD"), currency, assumed)
+
+    def _price(self, tier: str) -> Decimal:
+        text = self.get(f"PRICE_{tier}") or _PRICES[tier]
+        try:
+            price = Decimal(text)
+        except InvalidOperation:
+            price = Decimal("nan")
+        if not (price.is_finite() and price >= 0):
+            raise ConfigurationError(
+                f"DRIVETRAIN_PRICE_{tier}: {text!r} is no price", hint="Write a number, per GB and month: 0.115"
+            )
+        return price
 
     @property
     def objects_url(self) -> str:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
+
+from psycopg import sql
 
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.model import System
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import CatalogMismatch, ConfigurationError, DrivetrainError
 from warehouse.partitions.apply import maintain
 from warehouse.partitions.targets import source_targets
-from warehouse.postgres.sessions import Dsn, connect
+from warehouse.postgres.relations import is_there
+from warehouse.postgres.sessions import Connection, Dsn, connect
 from warehouse.state.rehydrations import Rehydration
 from warehouse.state.tiered import Places
 from warehouse.tiering.apply import Done, look, move_table
+from warehouse.tiering.map import TableMap
 from warehouse.tiering.plan import Step
 from warehouse.tiering.rehydrating import Request, rehydrate_table
+from warehouse.tiering.stock import survey
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,39 @@ def rehydrate(
     """Bring months of the lake back into the warehouse for a while."""
     request = Request(months, until, reason, settings.rehydrate_limit)
     return rehydrate_table(Places(None, settings.warehouse(), settings.lake()), system, name, request, tell)
+
+
+def map_tiers(settings: Settings, tables: Sequence[tuple[System, str]], at: dt.datetime) -> list[TableMap]:
+    """Where the tables' rows lie, and what comes; nothing is changed. A source that is away is said with its tables.
+
+    Raises:
+        CatalogMismatch: nothing was ever ingested.
+        DrivetrainError: the warehouse cannot be read.
+    """
+    found: list[TableMap] = []
+    with connect(settings.warehouse(), read_only=True, application="drivetrain tiers") as warehouse:
+        if not is_there(warehouse, sql.Identifier("platform", "tier_move")):
+            raise CatalogMismatch("the warehouse has no ledger yet", hint="Ingest first: `drivetrain ingest`.")
+        for _, group in groupby(tables, key=lambda each: each[0].system):
+            of_system = list(group)
+            with ExitStack() as opened:
+                source, away = _source(settings, of_system, opened)
+                found += [survey(source, warehouse, *each, settings.lake(), at, away) for each in of_system]
+    return found
+
+
+def _source(
+    settings: Settings, tables: Sequence[tuple[System, str]], opened: ExitStack
+) -> tuple[Connection | None, DrivetrainError | None]:
+    """A session of a system's source, or why there is none; as its tables' owner where months leave one of them."""
+    system = tables[0][0]
+    leaves = any(of.tables[name].tiers.hot for of, name in tables)
+    try:
+        dsn = settings.maintenance(system.system) if leaves else settings.primary(system.system)
+        session = connect(dsn, read_only=True, see_all_rows=True, application="drivetrain tiers")
+        return opened.enter_context(session), None
+    except DrivetrainError as error:
+        return None, error
 
 
 def apply_tiers(

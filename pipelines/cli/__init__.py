@@ -17,6 +17,7 @@ from pipelines.cli import (
     demo,
     docs,
     metrics,
+    monitor,
     partitions,
     prove,
     query,
@@ -52,6 +53,7 @@ app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)
 app.command("metric")(metrics.metric)
+app.command("monitor")(monitor.monitor)
 app.command("prove")(prove.prove)
 app.command("sql")(query.sql)
 app.command("docs")(docs.docs)

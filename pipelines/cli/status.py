@@ -12,9 +12,12 @@ from psycopg import sql
 from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.tier_map import map_as_json, show_map_briefly
 from resources.settings import Settings
+from resources.tiering import map_tiers, tiered_tables
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.changes import SUFFIX
+from warehouse.state.freshness import read_freshness
 
 
 @dataclass(frozen=True)
@@ -67,36 +70,29 @@ class Status:
     marts: list[MartStatus]
 
 
-#: Per table: its rows, whether a part of it differs, and the source's moment at the last comparison that agreed.
-_TABLES = """
-SELECT declared.name, coalesce(content.rows, 0), coalesce(content.differs, false), agreed.source_as_of
-  FROM unnest(%(tables)s::text[]) AS declared (name)
-  LEFT JOIN (SELECT table_name, sum(rows)::bigint AS rows, bool_or(agrees IS FALSE) AS differs
-               FROM platform.raw_content WHERE system = %(system)s GROUP BY table_name) AS content
-         ON content.table_name = declared.name
-  LEFT JOIN LATERAL (SELECT source_as_of FROM platform.reconciliation
-                      WHERE system = %(system)s AND table_name = declared.name AND agrees
-                      ORDER BY id DESC LIMIT 1) AS agreed ON true
- ORDER BY declared.name
-"""
-
 #: So many missing tables are named.
 _NAMED = 5
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON document for scripts.")] = False) -> None:
-    """Per system: tables, rows, freshness, and whether warehouse and source agree; and the marts.
+    """Per system: tables, rows, freshness, and whether warehouse and source agree; the marts; what lies in which tier.
 
     Exits 1 if a table differs from its source or was never loaded.
     """
     settings = Settings.load()
     settings.warehouse()  # asking makes no servers
+    prices = settings.prices
     with settings.embedded_servers():
         found = read_status(settings)
+        ingested = any(system.loaded for system in found.systems)
+        tiered = tiered_tables(settings.catalog()) if ingested else []
+        maps = map_tiers(settings, tiered, dt.datetime.now(dt.UTC)) if tiered else []
     if json:
-        show_json(dataclasses.asdict(found))
+        show_json({**dataclasses.asdict(found), "tiers": map_as_json(maps, prices)})
     else:
         show_status(found)
+        if maps:
+            show_map_briefly(maps, prices)
     if any(system.differing or system.missing for system in found.systems):
         raise typer.Exit(1)
 
@@ -118,17 +114,17 @@ def _never(name: str, declared: list[str]) -> SystemStatus:
 
 
 def _system(connection: Connection, name: str, declared: list[str]) -> SystemStatus:
-    tables = connection.execute(_TABLES, {"system": name, "tables": declared}).fetchall()
-    loaded = [row for row in tables if row[3] is not None]
+    tables = read_freshness(connection, name, declared)
+    loaded = [(table, table.as_of) for table in tables if table.as_of is not None]
     return SystemStatus(
         system=name,
         declared=len(declared),
         loaded=len(loaded),
-        rows=sum(row[1] for row in tables),
-        agree=sum(1 for row in loaded if not row[2]),
-        as_of=min((row[3] for row in loaded), default=None),
-        differing=[row[0] for row in tables if row[2]],
-        missing=[row[0] for row in tables if row[3] is None],
+        rows=sum(table.rows for table in tables),
+        agree=sum(1 for table, _ in loaded if not table.differs),
+        as_of=min((as_of for _, as_of in loaded), default=None),
+        differing=[table.table for table in tables if table.differs],
+        missing=[table.table for table in tables if table.as_of is None],
     )
 
 

@@ -1,4 +1,4 @@
-"""``drivetrain tiers``: which months move down a tier, move them, and what is kept until when."""
+"""``drivetrain tiers``: which months move down a tier, move them, and where everything is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.tier_map import map_as_json, show_map
 from resources.settings import Settings
-from resources.tiering import TableMoves, TablePlan, apply_tiers, failures_of, parse_month, plan_tiers, tiered_tables
+from resources.tiering import (
+    TableMoves,
+    TablePlan,
+    apply_tiers,
+    failures_of,
+    map_tiers,
+    parse_month,
+    plan_tiers,
+    tiered_tables,
+)
 from resources.tiering import rehydrate as bring_back
 from warehouse.catalog.age import Age, parse_age
 from warehouse.errors import ConfigurationError
@@ -115,6 +125,28 @@ def _age(text: str) -> Age:
         return Age.model_validate(parse_age(text))
     except ValueError:
         raise ConfigurationError(f"--for: {text!r} is no age", hint="For example: 7 days") from None
+
+
+@app.command("map")
+def map_(
+    tables: Annotated[list[str] | None, _TABLES] = None,
+    at: Annotated[dt.datetime | None, _AT] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Print where rows and bytes are, what moves tonight and what that frees, and the costs. Changes nothing.
+
+    Exits 1 if a table cannot be looked at; the others are.
+    """
+    settings = Settings.load()
+    prices, asked = settings.prices, tiered_tables(settings.catalog(), tables or [])
+    with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
+        maps = map_tiers(settings, asked, _moment(at))
+    if json:
+        show_json(map_as_json(maps, prices))
+    else:
+        show_map(maps, prices)
+    if any(each.failure for each in maps):
+        raise typer.Exit(1)
 
 
 def _show(plans: Sequence[TablePlan]) -> None:

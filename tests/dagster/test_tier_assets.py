@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,9 @@ def test_months_move_down_night_by_night(bench: Bench, run: Run) -> None:
     shown = metadata(bench, last)
     assert (shown["lake_rows"], shown["warehouse_rows"], shown["moved"]) == (360, 0, 0)
     assert shown["left"] == "Nothing is due."
+    assert "| cold | 2024-01 … 2024-03 | 360 |" in shown["map"]
+    assert shown["cold_bytes"] > 0
+    assert shown["tonight"] == "Tonight 0 months move."
     assert bench.source("SELECT count(*) FROM facts") == [(0,)]
 
 
@@ -97,3 +101,18 @@ def test_a_month_that_is_none_is_refused(bench: Bench, run: Run) -> None:
     result = run(months=["January"])
     assert not result.success
     assert "'January' is no month" in str(result.all_events)
+
+
+def test_the_map_is_a_picture_tables_and_numbers(bench: Bench, run: Run) -> None:
+    bench.source("ANALYZE facts")
+    shown = metadata(bench, run(dry_run=True))
+    picture, _, tables = shown["map"].partition(")\n\n")
+    kind, _, encoded = picture.partition(";base64,")
+    assert kind == "![Bytes per tier](data:image/png"
+    assert base64.b64decode(encoded).startswith(b"\x89PNG")
+    assert "| facts | hot | 2024-01 … 2024-03 | 360 |" in tables
+    assert "|  | warm | 2024-01 … 2024-03 | 360 |" in tables
+    assert "| facts | hot → warm | 2024-01 … 2024-03 | 3 | 360 |" in tables
+    assert shown["tonight"].startswith("Tonight 3 months move. ")
+    assert (shown["kept_bytes"], shown["cold_bytes"]) == (0, 0)
+    assert min(shown["hot_bytes"], shown["warm_bytes"], shown["frees_at_source_bytes"], shown["lag_days"]) > 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from resources.settings import KNOWN, PROJECT, Settings
 from warehouse.errors import ConfigurationError
+from warehouse.tiering.map import Prices
 
 SECRET = "postgresql://me:s3cret-word@db.example:5433/shop"
 
@@ -77,6 +79,31 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         _ = Settings({"DRIVETRAIN_REAL_DATA": str(tmp_path / "none")}).real_data
     with pytest.raises(ConfigurationError, match="DRIVETRAIN_CATALOG"):
         Settings({"DRIVETRAIN_CATALOG": str(tmp_path / "none")}).catalog()
+
+
+def test_prices_are_the_users_where_there_are_any() -> None:
+    assert Settings({}).prices.hot == Decimal("0.23")
+    assert "assumed" in str(Settings({}).prices)
+    given = {f"DRIVETRAIN_PRICE_{tier}": price for tier, price in (("HOT", "1.5"), ("WARM", "0"), ("COLD", "0.01"))}
+    settings = Settings({**given, "DRIVETRAIN_PRICE_CURRENCY": "INR"})
+    assert settings.prices == Prices(Decimal("1.5"), Decimal(0), Decimal("0.01"), "INR")
+    assert "assumed" not in str(settings.prices)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOT", "cheap"),
+        ("WARM", "-1"),
+        ("COLD", "nan"),
+        ("COLD", "Infinity"),
+        ("CURRENCY", "[red]"),
+        ("CURRENCY", "£1"),
+    ],
+)
+def test_a_price_that_is_none_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"DRIVETRAIN_PRICE_{name}"):
+        _ = Settings({f"DRIVETRAIN_PRICE_{name}": value}).prices
 
 
 def test_every_setting_is_documented() -> None:

@@ -151,6 +151,26 @@ def _note(connection: Connection, move: int, state: State, detail: Mapping[str, 
     )
 
 
+def note_failure(
+    connection: Connection, system: str, table: str, month: dt.date, from_tier: str, kind: str, run_id: str | None
+) -> None:
+    """Note that the month's newest move could not be taken further, if there is one that is not done.
+
+    Args:
+        kind: what went wrong, in one word: what is said of it may quote rows, and events are kept for ever.
+    """
+    connection.execute(
+        "INSERT INTO platform.tier_event (move, state, detail, run_id)"
+        " SELECT id, state, jsonb_build_object('failure', %(kind)s::text), %(run_id)s"
+        "   FROM (SELECT * FROM platform.tier_move WHERE system = %(system)s AND table_name = %(table)s"
+        "            AND month = %(month)s AND from_tier = %(from_tier)s ORDER BY id DESC LIMIT 1) AS newest"
+        "  WHERE state <> 'dropped'",
+        {
+            "system": system, "table": table, "month": month, "from_tier": from_tier, "kind": kind, "run_id": run_id,
+        },
+    )  # fmt: skip
+
+
 def record_files(connection: Connection, move: Move, files: Sequence[DataFile]) -> None:
     """Note the files that a move wrote."""
     with connection.cursor() as cursor:

@@ -16,7 +16,7 @@ from warehouse.postgres.introspection import read_table
 from warehouse.postgres.relations import is_filled, partition_sizes, referenced_by
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.holds import read_holds
-from warehouse.state.moves import Move, read_moves
+from warehouse.state.moves import Move, note_failure, read_moves
 from warehouse.state.raw_store import RawTable
 from warehouse.state.rehydrations import read_rehydrations
 from warehouse.state.tiered import Places, Tiered, lock, tiered
@@ -154,6 +154,10 @@ def move_table(
                 until = kept_until(table.policy, step.month, at + keep)
                 done.append(Done(step, _take(places, source, warehouse, table, facts, step, until, run_id)))
             except DrivetrainError as error:
+                if not warehouse.closed:
+                    kind = type(error).__name__
+                    with translated(table.where):
+                        note_failure(warehouse, system.system, name, step.month, step.from_tier, kind, run_id)
                 if warehouse.closed or (source is not None and source.closed):
                     raise
                 done.append(Done(step, failure=error))

@@ -93,6 +93,7 @@ class Step:
         part: which part of the month.
         rows, bytes: about how much that is, and frees where it is.
         move: the one that goes on, is dropped or kept.
+        from_tier: which tier it leaves: hot is at the source, warm in the warehouse.
     """
 
     kind: Kind
@@ -102,6 +103,7 @@ class Step:
     rows: int = 0
     bytes: int = 0
     move: Move | None = None
+    from_tier: Literal["hot", "warm"] = "hot"
 
 
 def plan_table(policy: Table, facts: Facts, at: dt.datetime) -> list[Step]:
@@ -133,6 +135,13 @@ def kept_until(policy: Table, month: dt.date, until: dt.datetime) -> dt.datetime
     return min(until, policy.retention.age.later(dt.datetime.combine(month, dt.time(), dt.UTC)))
 
 
+def age_of(tiers: Tiers, from_tier: Literal["hot", "warm"]) -> Age | None:
+    """The age at which a month leaves a tier for the next one; None where it does not."""
+    if from_tier == "hot":
+        return tiers.hot if tiers.warm is not None or tiers.cold is not None else None  # else it ends by retention
+    return (tiers.warm or tiers.hot) if tiers.cold is not None else None
+
+
 def leaves_at(month: dt.date, age: Age) -> dt.datetime:
     """When the last row that a month may have reaches an age."""
     return age.later(_end(month))
@@ -146,31 +155,29 @@ def _begun(facts: Facts, at: dt.datetime) -> Iterator[Step]:
     for move in facts.moves:
         rows = move.kept.rows if move.kept else 0
         if move.state in ("planned", "detached", "exported", "verified"):
-            yield Step("go on", move.month, f"was begun, and is {move.state}", move.part, rows, move=move)
+            reason = f"was begun, and is {move.state}"
+            yield Step("go on", move.month, reason, move.part, rows, move=move, from_tier=move.from_tier)
         elif move.state == "flipped":
             assert move.keep_until is not None
-            if move.keep_until <= at:
-                yield Step(
-                    "drop", move.month, f"kept until {move.keep_until:%Y-%m-%d %H:%M}", move.part, rows, move=move
-                )
-            else:
-                yield Step(
-                    "keep", move.month, f"is kept until {move.keep_until:%Y-%m-%d %H:%M}", move.part, rows, move=move
-                )
+            over = move.keep_until <= at
+            reason = f"{'' if over else 'is '}kept until {move.keep_until:%Y-%m-%d %H:%M}"
+            kind: Kind = "drop" if over else "keep"
+            yield Step(kind, move.month, reason, move.part, rows, move=move, from_tier=move.from_tier)
 
 
 def _leaving(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
-    if tiers.hot is None or (tiers.warm is None and tiers.cold is None):
-        return  # its rows end in the source, by retention
+    age = age_of(tiers, "hot")
+    if age is None:
+        return
     left: dict[dt.date, int] = {}
     for move in facts.moves:
         if move.from_tier == "hot":
             left[move.month] = max(left.get(move.month, 0), move.part)
     for month, hot in sorted(facts.hot.items()):
-        if leaves_at(month, tiers.hot) > at or not hot.filled:
+        if leaves_at(month, age) > at or not hot.filled:
             continue  # an empty partition stays: it takes rows that come late
         kind: Kind = "join" if month in left else "leave"
-        reason = "rows came late" if month in left else f"older than {tiers.hot}"
+        reason = "rows came late" if month in left else f"older than {age}"
         if not hot.whole:
             kind, reason = "wait", f"its partition {hot.partition.name} is not of one month: only months move"
         elif facts.referenced_by:
@@ -179,8 +186,8 @@ def _leaving(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
 
 
 def _cooling(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
-    age = tiers.warm or tiers.hot
-    if tiers.cold is None or age is None:
+    age = age_of(tiers, "warm")
+    if age is None:
         return
     for month, warm in sorted(facts.warm.items()):
         if leaves_at(month, age) > at or not warm.filled:
@@ -197,4 +204,4 @@ def _cooling(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
             kind, reason = "wait", "what left the source is kept still"
         elif any(move.month == month and move.from_tier == "warm" for move in facts.moves):
             kind, reason = "wait", "is in the lake, and has rows in the warehouse besides: `drivetrain prove`"
-        yield Step(kind, month, reason, 0, warm.rows, warm.bytes)
+        yield Step(kind, month, reason, 0, warm.rows, warm.bytes, from_tier="warm")
