@@ -10,13 +10,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from benchmarks import psql
 from benchmarks.lake import samples
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Candidate, Prepared, Sample
+from benchmarks.peers import ROLE, as_peer
 from benchmarks.processes import Command, timed
 from benchmarks.stage import Stage
 
-_PEERS = ("pandas", "connectorx", "polars", "duckdb")
+_PEERS = ("pandas", "connectorx", "polars", "duckdb", "duckdb over adbc")
 
 
 def prepare(stage: Stage) -> Prepared:
@@ -73,11 +77,16 @@ def _peers(
         notes.append(f"Peers ({', '.join(_PEERS)}) were not measured: ask for them with --peers.")
         return {}
     script = str(Path(__file__).parents[1] / "peers" / "parquet.py")
+    address = as_peer(stage, dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(samples.TABLE), sql.Identifier(ROLE))
+        )
     found: dict[str, Candidate] = {}
     for name in _PEERS:
         command = Command(
             [str(stage.peers_python), "-W", "ignore", script, name, samples.TABLE, str(folder)],
-            {**psql.environment(dsn), "BENCHMARK_DSN": dsn},
+            {"PATH": os.defpath, "HOME": str(stage.folder), "BENCHMARK_DSN": address},
         )
         run: Callable[[], Mapping[str, Sample]] = partial(_timed, name, command, folder, rows, sizes, notes)
         stage.tell(f"trying {name}")
