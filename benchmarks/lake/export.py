@@ -56,17 +56,27 @@ def _timed(
     series: str, command: Command, folder: Path, rows: int, sizes: dict[str, float], notes: list[str]
 ) -> Mapping[str, Sample]:
     """One export by a process that tells its own seconds."""
+    told, peak = exported(series, command, folder, rows)
+    if series not in sizes:
+        sizes[series] = told["bytes"] / rows
+        notes.append(f"{series}: {sizes[series]:.1f} bytes a row.")
+    return {series: Sample(told["seconds"], peak)}
+
+
+def exported(series: str, command: Command, folder: Path, rows: int) -> tuple[dict[str, float], float | None]:
+    """One export into a folder that is empty before and gone afterwards: what its process tells, and its peak memory.
+
+    Raises:
+        BenchmarkError: rows are missing.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     run = timed([[command]])
     told = json.loads(run.last_line)
     if told["rows"] != rows:
         raise BenchmarkError(f"{series}: {told['rows']:,} rows instead of {rows:,}")
-    if series not in sizes:
-        sizes[series] = told["bytes"] / rows
-        notes.append(f"{series}: {sizes[series]:.1f} bytes a row.")
     shutil.rmtree(folder)
-    return {series: Sample(told["seconds"], run.peak_memory_mb)}
+    return told, run.peak_memory_mb
 
 
 def _peers(

@@ -47,17 +47,24 @@ def layout() -> Layout:
     return Layout(64, "user_id", True, ("user_id", "recorded_at", "ride_id", "seq"))
 
 
-def make(stage: Stage, database: str) -> tuple[str, int]:
-    """A database with the table, filled, vacuumed and read once: its DSN, and the number of rows."""
-    rows = int(ROWS * stage.scale)
+def database(stage: Stage, name: str) -> str:
+    """A database of the warehouse's server with the table, empty: its DSN."""
     server = stage.servers.server("warehouse")
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    dsn = server.dsn(database)
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    dsn = server.dsn(name)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        declared = ", ".join(f"{column} {kind}" for column, kind in COLUMNS.items())
+        connection.execute(f"CREATE TABLE {TABLE} ({declared})".encode())
+    return dsn
+
+
+def make(stage: Stage, name: str) -> tuple[str, int]:
+    """A database with the table, filled, vacuumed and read once: its DSN, and the number of rows."""
+    rows = int(ROWS * stage.scale)
+    dsn = database(stage, name)
     stage.tell(f"making a month of {rows:,} positions")
     with psycopg.connect(dsn, autocommit=True) as connection:
-        declared = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-        connection.execute(f"CREATE TABLE {TABLE} ({declared})".encode())
         connection.execute(_FILL.format(riders=RIDERS).encode(), (rows - 1,))
         connection.execute(f"VACUUM ANALYZE {TABLE}".encode())
     return dsn, rows

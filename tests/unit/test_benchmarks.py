@@ -122,6 +122,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "partition_upkeep",
         "partition_creation",
         "lake_export",
+        "lake_bytes",
     ]
 
 
