@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import full_load, hash_growth, nothing_new, plain_conversion, start_to_work
-from benchmarks.lake import export, sizes
+from benchmarks.lake import export, leaving, query, sizes
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import (
     FEWEST_ROUNDS,
@@ -45,6 +45,8 @@ BENCHMARKS = {
         fifty_due,
         export,
         sizes,
+        leaving,
+        query,
     )
 }
 

@@ -123,6 +123,8 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "partition_creation",
         "lake_export",
         "lake_bytes",
+        "hot_to_warm",
+        "tier_query",
     ]
 
 
