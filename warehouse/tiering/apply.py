@@ -78,13 +78,13 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     if live is None or live.strategy != "range":
         return {}
     parent = sql.Identifier(schema, name).as_string(source)
-    sizes = {(row[0], row[1]): (row[2], row[3]) for row in source.execute(queries.SIZES, (parent,))}
+    sizes = {(row[0], row[1]): row[2:] for row in source.execute(queries.SIZES, (parent,))}
     partitions = {partition.name: partition for partition in live.partitions if partition.level == 1}
     found: dict[dt.date, HotMonth] = {}
     for each, span in spans_of(live).items():
         partition = partitions[each]
-        rows, size = sizes.get((partition.schema, partition.name), (0, 0))
-        filled = is_filled(source, sql.Identifier(partition.schema, partition.name))
+        rows, size, paged = sizes.get((partition.schema, partition.name), (0, 0, True))
+        filled = paged and is_filled(source, sql.Identifier(partition.schema, partition.name))
         whole = span.period == "month" and partition.leaf
         found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, filled, whole))
     return found
@@ -95,13 +95,13 @@ def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
     if live is None:
         return {}
     parent = sql.Identifier(table.system.raw_schema, table.name).as_string(warehouse)
-    sizes = {row[1]: (row[2], row[3]) for row in warehouse.execute(queries.SIZES, (parent,))}
-    return {
-        span.start.date(): WarmMonth(
-            *sizes.get(name, (0, 0)), is_filled(warehouse, sql.Identifier(table.system.raw_schema, name))
-        )
-        for name, span in spans_of(live).items()
-    }
+    sizes = {row[1]: row[2:] for row in warehouse.execute(queries.SIZES, (parent,))}
+    found: dict[dt.date, WarmMonth] = {}
+    for name, span in spans_of(live).items():
+        rows, size, paged = sizes.get(name, (0, 0, True))
+        filled = paged and is_filled(warehouse, sql.Identifier(table.system.raw_schema, name))
+        found[span.start.date()] = WarmMonth(rows, size, filled)
+    return found
 
 
 def look(places: Places, system: System, name: str, at: dt.datetime) -> list[Step]:

@@ -19,9 +19,11 @@ SELECT f.conname::text, n.nspname::text, c.relname::text,
  WHERE f.conrelid = %s::regclass AND f.contype = 'f' ORDER BY 2, 3, 1
 """
 
-#: Rows and bytes of each partition, indexes and TOAST included.
+#: Rows and bytes of each partition, indexes and TOAST included, and whether it may have rows: most that are empty have
+#: no page, and nobody need look into them.
 SIZES = """
-SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)
+SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
+       c.relkind <> 'r' OR pg_relation_size(c.oid) > 0
   FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE i.inhparent = %s::regclass
 """
