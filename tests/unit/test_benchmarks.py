@@ -125,6 +125,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "lake_bytes",
         "hot_to_warm",
         "tier_query",
+        "tier_ledger",
     ]
 
 
