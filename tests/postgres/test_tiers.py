@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ingesting import Bench, month
@@ -26,11 +27,14 @@ from tiering import (
 )
 
 from warehouse.errors import DrivetrainError, TooLarge
+from warehouse.lake.export import Content, content_on_server
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.state.moves import read_moves
+from warehouse.state.raw_store import RawTable
 from warehouse.state.rehydrations import Rehydration
 from warehouse.state.tiered import lock, tiered
+from warehouse.tiering import leaving
 from warehouse.tiering.leaving import Leaving
 from warehouse.tiering.rehydrating import Request, rehydrate_table
 
@@ -73,6 +77,25 @@ def test_a_month_walks_from_hot_to_cold(facts: Bench, lake: Store) -> None:
     assert everywhere(facts, lake) == before
     assert proven(facts, lake) == []
     assert plan(facts, lake, LATER) == []
+
+
+def test_a_month_that_ingestion_copied_is_hashed_once_on_each_side(
+    facts: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = "SELECT rows, digest, agrees FROM platform.raw_content WHERE system = '{}' AND chunk = '2024-01'"
+    (before,) = facts.warehouse(noted.format(facts.name))
+    facts.warehouse(f"UPDATE platform.raw_content SET agrees = NULL WHERE system = '{facts.name}'")
+    hashed: list[str] = []
+
+    def counting(connection: Any, relation: Any, *rest: Any) -> Content:
+        hashed.append(relation.as_string(None))
+        return content_on_server(connection, relation, *rest)
+
+    monkeypatch.setattr(leaving, "content_on_server", counting)
+    monkeypatch.setattr(RawTable, "fingerprints", lambda *_, **__: pytest.fail("the month was read once more"))
+    assert [done.failure for done in move(facts, lake, keep=dt.timedelta(days=1))] == [None]
+    assert len(hashed) == 2
+    assert facts.warehouse(noted.format(facts.name)) == [before] == [(124, before[1], True)]
 
 
 def test_what_moved_is_kept_for_a_while(facts: Bench, lake: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from psycopg import sql
 
 from warehouse.postgres.sessions import Connection
@@ -13,7 +15,8 @@ SELECT f.conname::text, n.nspname::text, c.relname::text
  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = %s::regclass ORDER BY 1
 """
 _SIZES = """
-SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)
+SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
+       c.relkind <> 'r' OR pg_relation_size(c.oid) > 0
   FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE i.inhparent = %s::regclass
 """
@@ -37,7 +40,21 @@ def referenced_by(connection: Connection, relation: sql.Identifier) -> list[str]
     return [f"{name} of {schema}.{other}" for name, schema, other in rows]
 
 
-def partition_sizes(connection: Connection, parent: sql.Identifier) -> dict[tuple[str, str], tuple[int, int]]:
-    """Rows (as the server estimates) and bytes (with indexes and TOAST) of each partition, by schema and name."""
+class PartitionSize(NamedTuple):
+    """Rows of a partition (as the server estimates), bytes (with indexes and TOAST), and whether it may have rows: one
+    that never had any has no page, and nobody need look into it.
+    """
+
+    rows: int
+    bytes: int
+    paged: bool
+
+
+#: Of one that came meanwhile.
+UNKNOWN_SIZE = PartitionSize(0, 0, True)
+
+
+def partition_sizes(connection: Connection, parent: sql.Identifier) -> dict[tuple[str, str], PartitionSize]:
+    """How large each partition of a table is, by schema and name."""
     rows = connection.execute(_SIZES, (parent.as_string(connection),))
-    return {(schema, name): (count, size) for schema, name, count, size in rows}
+    return {(schema, name): PartitionSize(*size) for schema, name, *size in rows}

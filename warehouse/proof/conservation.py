@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -160,7 +159,9 @@ class _Proof:
         time = self.system.tables[self.name].time
         assert time is not None
         columns: list[tuple[str, str]] = self.connection.execute(queries.COLUMNS, (quoted,)).fetchall()  # type: ignore[assignment]
-        warm: dict[dt.date, int] = dict(self.connection.execute(queries.by_month(raw, time)).fetchall())
+        left = [move.month for move in moves if move.counts and move.from_tier == "hot"] if self.deep else []
+        counted = queries.by_month(raw, time, queries.row_hash(columns, cast=False), left)
+        warm = {month: (rows, int(digest)) for month, rows, digest in self.connection.execute(counted)}
         known = {month: (rows, tier) for month, rows, _, tier in self.connection.execute(queries.CHUNKS, whose)}
         for month, rows, digest, begun in self.connection.execute(queries.EXPIRED, whose):
             self.expired[month] = (rows, int(digest))
@@ -168,21 +169,22 @@ class _Proof:
                 self.unfinished.add(month)
                 self.find(month, "unfinished", "files of rows that expired are being removed")
         self._lake(moves, files, columns)
+        by_month: dict[dt.date, list[_Move]] = {}
+        for move in moves:
+            by_month.setdefault(move.month, []).append(move)
         for month in sorted({*warm, *known, *self.expired, *(m.month for m in moves if m.state != "undone")}):
-            of_month = [move for move in moves if move.month == month]
-            self._month(month, warm.get(month, 0), known.get(month), of_month, raw, columns)
+            self._month(month, warm.get(month, (0, 0)), known.get(month), by_month.get(month, []))
         self._kept(moves, columns)
 
     def _month(
         self,
         month: dt.date,
-        warm: int,
+        held: Amount,
         known: tuple[int, str] | None,
         moves: Sequence[_Move],
-        raw: sql.Identifier,
-        columns: list[tuple[str, str]],
     ) -> None:
         """What came is what there is."""
+        warm, digest = held
         live = [move for move in moves if move.counts]
         hot = [move.content for move in live if move.from_tier == "hot" and move.content]
         cold = [move.content for move in live if move.from_tier == "warm" and move.content]
@@ -205,7 +207,7 @@ class _Proof:
                 self._compare(month, "the warehouse", warm, due_rows)
             if self.deep and warm == due_rows:
                 due = (sum(h for _, h in hot) - sum(h for _, h in cold) - expired_hash) % _MODULUS
-                self._compare_hash(month, "the warehouse", self._of_month(raw, columns, month), due)
+                self._compare_hash(month, "the warehouse", digest, due)
         elif cold:
             self._compare(month, "the warehouse", warm, 0)
         elif known is not None and known[1] == "warehouse":
@@ -220,15 +222,6 @@ class _Proof:
     def _compare_hash(self, month: dt.date, where: str, found: int, due: int) -> None:
         if found != due:
             self.find(month, "altered", f"{where} has other content than what came ({found:016x}, not {due:016x})")
-
-    def _of_month(self, raw: sql.Identifier, columns: list[tuple[str, str]], month: dt.date) -> int:
-        time = self.system.tables[self.name].time
-        condition = sql.SQL("date_trunc('month', {}::timestamp)::date = {}").format(
-            sql.Identifier(time or ""), sql.Literal(month)
-        )
-        row = self.connection.execute(queries.amount(raw, queries.row_hash(columns, cast=False), condition)).fetchone()
-        assert row is not None
-        return int(row[1])
 
     def _kept(self, moves: Sequence[_Move], columns: list[tuple[str, str]]) -> None:
         """What a flipped move keeps in the warehouse until it is dropped is there; and nothing else is."""
@@ -285,16 +278,17 @@ class _Proof:
                 continue  # its move is not done, or the next one takes it out
             what = "in the lake's table" if path in active else "in its folder"
             self.find(None, "resurrected", f"{path} is {what}, and no month has it")
-        sums: Counter[int] = Counter()
+        by_move: dict[int, list[_File]] = {}
         for file in counted:
-            sums[file.move] += file.rows
+            by_move.setdefault(file.move, []).append(file)
         for move in moves:
-            if move.counts and move.from_tier == "warm" and move.content and sums[move.id] != move.content[0]:
-                self._compare(move.month, "the lake's files of it", sums[move.id], move.content[0])
-        if self.deep:
-            for move in moves:
-                if move.counts and move.from_tier == "warm" and move.content:
-                    self._read(move, [file for file in counted if file.move == move.id], there, columns)
+            if move.counts and move.from_tier == "warm" and move.content:
+                of_move = by_move.get(move.id, [])
+                rows = sum(file.rows for file in of_move)
+                if rows != move.content[0]:
+                    self._compare(move.month, "the lake's files of it", rows, move.content[0])
+                if self.deep:
+                    self._read(move, of_move, there, columns)
 
     def _versions(self, there: set[str]) -> None:
         """A bucket that keeps versions has none of files that are gone."""

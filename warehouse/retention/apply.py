@@ -15,7 +15,7 @@ from warehouse.catalog.model import System
 from warehouse.errors import CatalogMismatch, DrivetrainError
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import LiveTable, read_table
-from warehouse.postgres.relations import partition_sizes, referenced_by
+from warehouse.postgres.relations import UNKNOWN_SIZE, partition_sizes, referenced_by
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.retention import sql as queries
 from warehouse.retention.expiring import Expiring
@@ -160,7 +160,7 @@ def _partitions(source: Connection, live: LiveTable, before: dt.datetime) -> lis
     schemas = {partition.name: partition.schema for partition in live.partitions if partition.level == 1}
     return sorted(
         (
-            OldPartition(schemas[each], each, span.start, span.end, *sizes.get((schemas[each], each), (0, 0)))
+            OldPartition(schemas[each], each, span.start, span.end, *sizes.get((schemas[each], each), UNKNOWN_SIZE)[:2])
             for each, span in spans_of(live).items()
             if span.start < before
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -248,6 +248,29 @@ def months_in_lake(connection: Connection, system: str, table: str) -> set[dt.da
         (system, table),
     )
     return {month for (month,) in rows}
+
+
+def files_in_lake(
+    connection: Connection, system: str, table: str, months: Collection[dt.date], buckets: Collection[int] | None
+) -> list[tuple[str, int]]:
+    """The files that readers take from the lake: path and bytes; of these months, and buckets unless all are wanted."""
+    return connection.execute(
+        "SELECT f.path, f.bytes FROM platform.tier_move AS m JOIN platform.lake_file AS f ON f.move = m.id"
+        " WHERE m.system = %s AND m.table_name = %s AND m.from_tier = 'warm' AND m.state IN ('flipped', 'dropped')"
+        " AND m.month = ANY(%s::date[]) AND (%s::integer[] IS NULL OR f.bucket = ANY(%s::integer[])) ORDER BY f.path",
+        (system, table, list(months), *[None if buckets is None else list(buckets)] * 2),
+    ).fetchall()
+
+
+def extent_of_lake(connection: Connection, system: str, table: str) -> tuple[int, int]:
+    """How many files and bytes readers take from the lake in all."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(f.bytes), 0)::bigint"
+        " FROM platform.tier_move AS m JOIN platform.lake_file AS f ON f.move = m.id"
+        " WHERE m.system = %s AND m.table_name = %s AND m.from_tier = 'warm' AND m.state IN ('flipped', 'dropped')",
+        (system, table),
+    ).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
 
 
 def in_lake(connection: Connection, system: str, table: str, month: dt.date) -> Move | None:

@@ -13,7 +13,7 @@ from warehouse.catalog.model import System
 from warehouse.errors import DrivetrainError
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
-from warehouse.postgres.relations import is_filled, partition_sizes, referenced_by
+from warehouse.postgres.relations import UNKNOWN_SIZE, is_filled, partition_sizes, referenced_by
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.holds import read_holds
 from warehouse.state.moves import Move, note_failure, read_moves
@@ -76,10 +76,10 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     found: dict[dt.date, HotMonth] = {}
     for each, span in spans_of(live).items():
         partition = partitions[each]
-        rows, size = sizes.get((partition.schema, partition.name), (0, 0))
-        filled = is_filled(source, sql.Identifier(partition.schema, partition.name))
+        size = sizes.get((partition.schema, partition.name), UNKNOWN_SIZE)
+        filled = size.paged and is_filled(source, sql.Identifier(partition.schema, partition.name))
         whole = span.period == "month" and partition.leaf
-        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, filled, whole))
+        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, size.rows, size.bytes, filled, whole))
     return found
 
 
@@ -89,10 +89,12 @@ def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
         return {}
     raw = table.system.raw_schema
     sizes = partition_sizes(warehouse, sql.Identifier(raw, table.name))
-    return {
-        span.start.date(): WarmMonth(*sizes.get((raw, name), (0, 0)), is_filled(warehouse, sql.Identifier(raw, name)))
-        for name, span in spans_of(live).items()
-    }
+    found: dict[dt.date, WarmMonth] = {}
+    for name, span in spans_of(live).items():
+        size = sizes.get((raw, name), UNKNOWN_SIZE)
+        filled = size.paged and is_filled(warehouse, sql.Identifier(raw, name))
+        found[span.start.date()] = WarmMonth(size.rows, size.bytes, filled)
+    return found
 
 
 def look(places: Places, system: System, name: str, at: dt.datetime) -> list[Step]:

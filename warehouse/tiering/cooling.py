@@ -95,7 +95,7 @@ class Cooling:
         assert move.export is not None
         if self.table.lake.committed(move.export):
             return self._exported(move)
-        for left in self._files_of(move.export):  # of a run that was cut off before it had noted them
+        for left in self._files_of(move):  # of a run that was cut off before it had noted them
             self.table.lake.store.remove(left.path)
         child = self.table.child(move.month)
         with translated(move.name), self.connection.transaction():
@@ -145,9 +145,11 @@ class Cooling:
         with self.connection.transaction():
             return advance(self.connection, move, "exported", relation=child, run_id=self.run_id)
 
-    def _files_of(self, export: str) -> list[Stored]:
-        """Files that an export wrote, committed or not."""
-        return [each for each in self.table.lake.store.list() if each.path.rpartition("/")[2].startswith(export)]
+    def _files_of(self, move: Move) -> list[Stored]:
+        """Files that a move wrote, committed or not. Only its month is listed: a lake has many."""
+        assert move.export is not None
+        there = self.table.lake.store.list(f"{MONTH}={move.month:%Y-%m}/")
+        return [each for each in there if each.path.rpartition("/")[2].startswith(move.export)]
 
     def _verify(self, move: Move) -> Move:
         """Read the files anew and compare; else undo the move."""
@@ -234,7 +236,7 @@ class Cooling:
         """Give a move up that is not flipped: its files leave the lake's table, and then the lake."""
         assert move.export is not None
         assert move.state in ("planned", "exported", "verified")
-        files = self._files_of(move.export)
+        files = self._files_of(move)
         if self.table.lake.committed(move.export):
             self.table.lake.commit(f"{move.export} undone", [], removed=[file.path for file in files])
         for file in files:
