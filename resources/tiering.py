@@ -167,12 +167,23 @@ def apply_tiers(
     at: dt.datetime,
     *,
     months: Sequence[dt.date] | None = None,
+    keep: dt.timedelta | None = None,
     run_id: str | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[TableMoves]:
-    """Take every step that is due. A table that cannot be moved is its own failure."""
+    """Take every step that is due. A table that cannot be moved is its own failure.
+
+    Args:
+        settings: where everything is.
+        tables: which.
+        at: the moment that ages are counted up to.
+        months: only these.
+        keep: how long what moved is kept; as the settings say, if left out.
+        run_id: noted in the ledger.
+        tell: is told of each step.
+    """
     done: list[TableMoves] = []
-    keep = settings.tier_grace
+    keep = settings.tier_grace if keep is None else keep
     for system, name in tables:
         try:
             places = _places(settings, system, name)

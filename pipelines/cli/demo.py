@@ -14,13 +14,25 @@ from demo.generate import change, fill, filled
 from demo.servers import SYSTEMS, Servers
 from pipelines.cli.highlights import show_highlights
 from pipelines.cli.output import console
+from pipelines.cli.prove import show_proofs
 from pipelines.cli.running import RunSummary, models_built_today, platform, run_job
 from pipelines.cli.runs import show
 from pipelines.cli.status import read_status, show_status
+from resources.proof import provable_tables, prove
 from resources.settings import Settings
+from resources.tiering import apply_tiers, failures_of, plan_tiers, tiered_tables
+from warehouse.catalog.model import System
 from warehouse.errors import ConfigurationError
+from warehouse.postgres.sessions import connect
+from warehouse.state.moves import read_moves
+from warehouse.tiering.plan import leaves_at
 
 DEFAULT_SEED = 20
+#: Tables of which the demo moves a month through all tiers, the first two with real tracks and riders' ways.
+MOVED = (
+    "bikenode.gps_points", "logistics.location_logs", "bikenode.sensor_readings", "bikenode.weather_observations",
+    "carddb.price_observations",
+)  # fmt: skip
 
 
 def demo(
@@ -34,7 +46,7 @@ def demo(
     replace: Annotated[bool, typer.Option("--replace", help="Throw away data filled with other options.")] = False,
     changes: Annotated[int, typer.Option(help="Days of use to let pass (late rows, updates, deletes).", min=0)] = 0,
 ) -> None:
-    """Fill five operational databases, ingest them, build the models, check everything and sum it up.
+    """Fill five operational databases, ingest them, build the models, move months to the lake, and prove every row.
 
     Runs embedded servers, and stops them at the end if it started them. A second run re-uses what is there.
     Where the folder DRIVETRAIN_REAL_DATA (or ../shared/real) exists, shop, logistics and bikenode hold real data.
@@ -60,18 +72,22 @@ def demo(
                     change(servers.system_admin_dsn(system), system, seed=seed, round=number)
             servers.wait_for_replica(120)
             summaries = _run(progress, settings)
+            if all(summary.success for summary in summaries):
+                _move(progress, settings)
             progress.stop()
             console.print()
             for summary in summaries:
                 show(summary)
             show_status(read_status(settings))
             show_highlights(settings)
+            console.print("\n[bold]Is every row accounted for?[/] (drivetrain prove)")
+            proven = show_proofs(prove(settings, provable_tables(settings.catalog()), deep=False), deep=False)
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
     console.print("  make ui                 the Dagster UI: what ran, what is stale, what is next")
     console.print("  drivetrain status       this summary again (the command is in .venv/bin)")
     console.print("  drivetrain servers up   keep the servers running, for psql and other tools")
     console.print("  docs/README.md          guides for engineers, analysts, compliance officers")
-    if not all(summary.success for summary in summaries):
+    if not (proven and all(summary.success for summary in summaries)):
         raise typer.Exit(1)
 
 
@@ -110,6 +126,38 @@ def _run(progress: Progress, settings: Settings) -> list[RunSummary]:
         progress.add_task(f"models are up to date (run {built[:8]})", total=1, completed=1)
         return [ingested]
     return [ingested, run(MODELS, {}, "modelled and tested")]
+
+
+def _move(progress: Progress, settings: Settings) -> None:
+    """The oldest month of each table that is old enough leaves its database and goes on into the lake, at once."""
+    task = progress.add_task("months to the lake", total=len(MOVED))
+    moved = 0
+    for system, name in tiered_tables(settings.catalog(), MOVED):
+        progress.update(task, description=f"{system.system}.{name} to the lake")
+        months = _months_to_move(settings, system, name)
+        while months:  # each pass is a step further: out of the source, dropped there, into the lake, dropped here
+            at = dt.datetime.now(dt.UTC)
+            moves = apply_tiers(settings, [(system, name)], at, months=months, keep=dt.timedelta())
+            for failure in failures_of(moves):
+                raise failure
+            if not any(each.done for each in moves):
+                break
+            moved += sum(len(each.done) for each in moves)
+        progress.advance(task)
+    progress.update(task, description="months are in the lake" + ("" if moved else " already"))
+
+
+def _months_to_move(settings: Settings, system: System, name: str) -> list[dt.date]:
+    """The month that an earlier demo began with; else the oldest that is due to leave and to go cold."""
+    with connect(settings.warehouse(), read_only=True) as warehouse:
+        begun = {move.month for move in read_moves(warehouse, system.system, name)}
+    if begun:
+        return sorted(begun)
+    at = dt.datetime.now(dt.UTC)
+    warm = system.tables[name].tiers.warm
+    (plan,) = plan_tiers(settings, [(system, name)], at)
+    due = (step.month for step in plan.steps if step.kind == "leave" and warm and leaves_at(step.month, warm) <= at)
+    return sorted(due)[:1]
 
 
 def _progress() -> Progress:

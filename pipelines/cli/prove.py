@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from pipelines.cli.output import console, counted, show_json
 from resources.proof import provable_tables
 from resources.proof import prove as prove_tables
 from resources.settings import Settings
+from warehouse.proof.conservation import TableProof
 
 
 def prove(
@@ -33,30 +35,38 @@ def prove(
     asked = provable_tables(settings.catalog(), tables or [])
     with console.status("Proving …") as progress, settings.embedded_servers(progress.update):
         proofs = prove_tables(settings, asked, deep=deep, tell=progress.update)
-    findings = [finding for proof in proofs for finding in proof.findings]
-    wrong = [finding for finding in findings if finding.kind != "unfinished"]
+    wrong = [finding for proof in proofs for finding in proof.findings if finding.kind != "unfinished"]
     if json:
         show_json({"holds": not wrong, "deep": deep, "tables": [dataclasses.asdict(proof) for proof in proofs]})
     else:
-        months = sum(len(proof.accounts) for proof in proofs)
-        warm, cold = (sum(getattr(a, tier) for proof in proofs for a in proof.accounts) for tier in ("warm", "cold"))
-        files, read = sum(proof.files for proof in proofs), sum(proof.bytes for proof in proofs)
-        console.print(
-            f"{counted(months, 'month')} of {counted(len(proofs), 'table')}: {counted(warm, 'row')} in the warehouse, "
-            f"{cold:,} in the lake ({counted(files, 'file')}, {read / 1e6:,.1f} MB"
-            f"{', every byte read' if deep else ''}).",
-            soft_wrap=True,
-        )
-        if findings:
-            shown = Table("table", "month", "what", "", box=None, header_style="bold")
-            for each in findings:
-                shown.add_row(
-                    f"{each.system}.{each.table}",
-                    f"{each.month:%Y-%m}" if each.month else "",
-                    each.kind if each.kind == "unfinished" else f"[red]{each.kind}[/]",
-                    escape(each.message),
-                )
-            console.print(shown)
-        console.print("[red]Not every row is accounted for.[/]" if wrong else "Every row is accounted for.")
+        show_proofs(proofs, deep=deep)
     if wrong:
         raise typer.Exit(1)
+
+
+def show_proofs(proofs: Sequence[TableProof], *, deep: bool) -> bool:
+    """Say what there is in each tier, and what is wrong; True: nothing is."""
+    findings = [finding for proof in proofs for finding in proof.findings]
+    wrong = any(finding.kind != "unfinished" for finding in findings)
+    accounts = [account for proof in proofs for account in proof.accounts]
+    warm, cold, expired = (sum(getattr(a, what) for a in accounts) for what in ("warm", "cold", "expired"))
+    files, read = sum(proof.files for proof in proofs), sum(proof.bytes for proof in proofs)
+    console.print(
+        f"{counted(len(accounts), 'month')} of {counted(len(proofs), 'table')}: "
+        f"{counted(warm, 'row')} in the warehouse, {cold:,} in the lake ({counted(files, 'file')}, {read / 1e6:,.1f} MB"
+        f"{', every byte read' if deep else ''})"
+        f"{f', {expired:,} reached their retention' if expired else ''}.",
+        soft_wrap=True,
+    )
+    if findings:
+        shown = Table("table", "month", "what", "", box=None, header_style="bold")
+        for each in findings:
+            shown.add_row(
+                f"{each.system}.{each.table}",
+                f"{each.month:%Y-%m}" if each.month else "",
+                each.kind if each.kind == "unfinished" else f"[red]{each.kind}[/]",
+                escape(each.message),
+            )
+        console.print(shown)
+    console.print("[red]Not every row is accounted for.[/]" if wrong else "Every row is accounted for.")
+    return not wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -71,24 +72,33 @@ def apply(tables: Annotated[list[str] | None, _TABLES] = None, json: Annotated[b
 
 
 def _show(found: Sequence[TableDue]) -> None:
-    shown = Table("table", "month", "where", "what", "rows", "why", box=None, header_style="bold")
+    shown = Table("table", "where", "months", "what", "rows", "why", box=None, header_style="bold")
+    shown.columns[0].no_wrap = True
     shown.columns[4].justify = "right"
     for each in found:
-        for step in each.steps:
+        for (tier, kind, reason), alike in groupby(each.steps, key=lambda step: (step.tier, step.kind, step.reason)):
+            steps = list(alike)
+            rows = f"{'up to ' if kind == 'rewrite' else ''}{sum(step.rows for step in steps):,}"
             shown.add_row(
                 f"{each.system}.{each.table}",
-                f"{step.month:%Y-%m}" if step.month else "",
-                TIERS[step.tier],
-                STEPS[step.kind],
-                f"{'up to ' if step.kind == 'rewrite' else ''}{step.rows:,}",
-                escape(step.reason),
-                style="dim" if step.kind == "wait" else None,
+                TIERS[tier],
+                _months(steps),
+                STEPS[kind],
+                rows,
+                escape(reason),
+                style="dim" if kind == "wait" else None,
             )
     due = sum(len(each.overdue) for each in found)
     console.print(f"{counted(due, 'step')} to do in {counted(len(found), 'table')} whose rows go at an age.")
     if shown.row_count:
         console.print(shown)
     _show_failures(found)
+
+
+def _months(steps: Sequence[Step]) -> str:
+    """``2024-05``, ``2024-05 to 2024-10``; nothing for a table that is not kept by month."""
+    months = [f"{step.month:%Y-%m}" for step in steps if step.month]
+    return " to ".join(dict.fromkeys((months[0], months[-1]))) if months else ""
 
 
 def _show_done(found: Sequence[TableExpired]) -> None:

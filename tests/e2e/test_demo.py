@@ -26,6 +26,7 @@ from psycopg import sql
 
 from demo.generate import change
 from demo.servers import SYSTEMS, Servers
+from pipelines.cli.demo import MOVED
 from warehouse.catalog import load_catalog
 from warehouse.errors import DemoError
 
@@ -124,6 +125,7 @@ def demo(drivetrain: CommandLine) -> CommandLine:
         drivetrain.wait_until_quiet()
     output = drivetrain(*DEMO)
     assert "Where to look next" in output
+    assert "Every row is accounted for." in output
     return drivetrain
 
 
@@ -143,8 +145,31 @@ def content(dsn: str, table: sql.Identifier, columns: list[str], where: str) -> 
     return rows
 
 
+def moved_months(servers: Servers) -> dict[tuple[str, str], list[str]]:
+    """Months that left their source and are in the lake by now, by system and table."""
+    with psycopg.connect(servers.warehouse_dsn()) as connection:
+        rows = connection.execute(
+            "SELECT system, table_name, array_agg(to_char(month, 'YYYY-MM')) FROM platform.tier_move"
+            " WHERE state = 'dropped' AND from_tier = 'warm' GROUP BY 1, 2"
+        )
+        return {(system, table): months for system, table, months in rows}
+
+
+def test_a_month_of_each_table_is_in_the_lake(demo: CommandLine, servers_of_demo: Servers) -> None:
+    moved = moved_months(servers_of_demo)
+    assert {f"{system}.{table}" for system, table in moved} == set(MOVED)
+    proof = json.loads(demo("prove", "--deep", "--json"))
+    assert proof["holds"]
+    for table in proof["tables"]:
+        months = moved.get((table["system"], table["table"]), [])
+        for account in table["accounts"]:
+            if account["month"][:7] in months:
+                assert account["cold"] == account["came"] > 0 == account["warm"], account
+
+
 def test_source_and_warehouse_agree_in_every_table(servers_of_demo: Servers) -> None:
     compared = 0
+    moved = moved_months(servers_of_demo)
     for name, system in load_catalog().systems.items():
         for table, policy in system.tables.items():
             source = content(
@@ -154,6 +179,8 @@ def test_source_and_warehouse_agree_in_every_table(servers_of_demo: Servers) -> 
                 servers_of_demo.warehouse_dsn(), sql.Identifier(system.raw_schema, table), list(policy.columns), table
             )
             assert source == raw, f"{name}.{table}"
+            for month in moved.get((name, table), []):
+                assert not any(f'"{month}-' in row for row in source), f"{name}.{table} {month} left"
             compared += 1
     assert compared == 56
 
