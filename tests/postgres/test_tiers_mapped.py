@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ingesting import Bench
 from psycopg import conninfo
-from tiering import AT, LATER, NO_HOT, TIERS, move, tier
+from tiering import AT, LATER, NO_HOT, TIERS, environment, move, tier
 from typer.testing import CliRunner
 
 from pipelines.cli import app
@@ -30,17 +29,8 @@ def mapped(facts: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Map
     """Ask for the map on the command line; of the table and as of a moment."""
 
     def ask(at: Any = AT, code: int = 0) -> dict[str, Any]:
-        document = facts.system.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        (tmp_path / f"{facts.name}.yaml").write_text(yaml.safe_dump(document))
-        for name, value in {
-            "HOME": str(tmp_path),
-            "CATALOG": str(tmp_path),
-            "WAREHOUSE_DSN": facts.pair.target.text,
-            "DAGSTER_DSN": facts.pair.target.text,
-            f"{facts.name.upper()}_DSN": facts.pair.primary.text,
-            f"{facts.name.upper()}_MAINTENANCE_DSN": facts.pair.source_admin,
-        }.items():
-            monkeypatch.setenv(f"DRIVETRAIN_{name}", value)
+        for name, value in environment(facts, tmp_path).items():
+            monkeypatch.setenv(name, value)
         result = CliRunner().invoke(app, ["tiers", "map", "--json", "--at", f"{at:%Y-%m-%d}"])
         assert result.exit_code == code, result.output
         (table,) = json.loads(result.stdout)["tables"]

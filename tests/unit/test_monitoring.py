@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: names, labels, what they say of readings; and that alerts and documents name those there are."""
+"""Metrics for Prometheus: names, labels, what they say of readings; and that alerts and documents name no others."""
 
 from __future__ import annotations
 
