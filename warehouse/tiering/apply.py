@@ -14,7 +14,7 @@ from warehouse.errors import DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
-from warehouse.postgres.relations import is_filled
+from warehouse.postgres.relations import filled
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 from warehouse.state.moves import Move, note_failure, read_moves
 from warehouse.state.raw_store import RawTable
@@ -80,27 +80,28 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     parent = sql.Identifier(schema, name).as_string(source)
     sizes = {(row[0], row[1]): (row[2], row[3]) for row in source.execute(queries.SIZES, (parent,))}
     partitions = {partition.name: partition for partition in live.partitions if partition.level == 1}
+    spans = [(partitions[each], span) for each, span in spans_of(live).items()]
+    has_rows = filled(source, [sql.Identifier(partition.schema, partition.name) for partition, _ in spans])
     found: dict[dt.date, HotMonth] = {}
-    for each, span in spans_of(live).items():
-        partition = partitions[each]
+    for (partition, span), rowful in zip(spans, has_rows, strict=True):
         rows, size = sizes.get((partition.schema, partition.name), (0, 0))
-        filled = is_filled(source, sql.Identifier(partition.schema, partition.name))
         whole = span.period == "month" and partition.leaf
-        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, filled, whole))
+        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, rowful, whole))
     return found
 
 
 def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
-    live = read_table(warehouse, table.system.raw_schema, table.name)
+    schema = table.system.raw_schema
+    live = read_table(warehouse, schema, table.name)
     if live is None:
         return {}
-    parent = sql.Identifier(table.system.raw_schema, table.name).as_string(warehouse)
+    parent = sql.Identifier(schema, table.name).as_string(warehouse)
     sizes = {row[1]: (row[2], row[3]) for row in warehouse.execute(queries.SIZES, (parent,))}
+    spans = spans_of(live)
+    has_rows = filled(warehouse, [sql.Identifier(schema, name) for name in spans])
     return {
-        span.start.date(): WarmMonth(
-            *sizes.get(name, (0, 0)), is_filled(warehouse, sql.Identifier(table.system.raw_schema, name))
-        )
-        for name, span in spans_of(live).items()
+        span.start.date(): WarmMonth(*sizes.get(name, (0, 0)), rowful)
+        for (name, span), rowful in zip(spans.items(), has_rows, strict=True)
     }
 
 
