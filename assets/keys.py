@@ -38,3 +38,8 @@ def partitions(system: str) -> dg.AssetKey:
 def tiers(system: str) -> dg.AssetKey:
     """A system's months on their way down the tiers."""
     return dg.AssetKey(["tiers", system])
+
+
+def retention(system: str) -> dg.AssetKey:
+    """A system's rows that go at an age."""
+    return dg.AssetKey(["retention", system])

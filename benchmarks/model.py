@@ -24,9 +24,15 @@ class BenchmarkError(Exception):
     """A benchmark cannot be run as asked, or what it timed did not do the work."""
 
 
+class NotHere(BenchmarkError):
+    """What a benchmark needs is not on this machine: a run of all benchmarks does without it."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One timing: seconds, and the peak memory of the processes timed, in MB (None where it is not known)."""
+    """One timing: seconds, or whatever the benchmark's unit is; and the peak memory of the processes timed, in MB (None
+    where it is not known).
+    """
 
     seconds: float
     peak_memory_mb: float | None = None
@@ -58,12 +64,14 @@ class Benchmark:
         ours: what of the platform is timed.
         limit: what that is held against.
         prepare: makes everything ready, untimed.
+        unit: of its samples.
     """
 
     name: str
     ours: str
     limit: str
     prepare: Callable[[Stage], Prepared]
+    unit: str = "seconds"
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Result:
     """Medians of one benchmark, and the circumstances.
 
     Attributes:
-        peers: median seconds of every other series.
+        peers: median of every other series.
         ratio_to_limit: limit / ours; 1 is the limit reached.
         peak_memory_mb: the highest of our rounds, all processes of ours together.
     """
@@ -130,7 +138,13 @@ def take_turns(
 
 
 def summarise(
-    name: str, series: Mapping[str, Sequence[Sample]], *, scale: float, rounds: int, notes: Sequence[str]
+    name: str,
+    series: Mapping[str, Sequence[Sample]],
+    *,
+    scale: float,
+    rounds: int,
+    notes: Sequence[str],
+    unit: str = "seconds",
 ) -> Result:
     """Medians of all series.
 
@@ -157,6 +171,7 @@ def summarise(
         peak_memory_mb=memory.get(OURS),
         scale=scale,
         rounds=rounds,
+        unit=unit,
         samples={each: [sample.seconds for sample in samples] for each, samples in series.items()},
         memory_mb=memory,
         notes=list(notes),

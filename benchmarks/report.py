@@ -67,7 +67,7 @@ def _machine() -> str:
 
 def show(console: Console, results: Sequence[tuple[Benchmark, Result]], circumstances: Circumstances) -> None:
     """One table of everything, and what a reader must know below it."""
-    table = Table(box=box.SIMPLE_HEAD, title="Medians, in seconds; ratio = limit / time")
+    table = Table(box=box.SIMPLE_HEAD, title="Medians, in seconds unless said; ratio = limit / median")
     for header, right in (
         ("benchmark", False),
         ("what", False),
@@ -137,7 +137,8 @@ def summary(benchmark: Benchmark, result: Result, circumstances: Circumstances) 
         "",
         *(f"- {note}" for note in result.notes),
         "",
-        "Written by the command below; do not edit. Medians in seconds; ratio = limit / time, 1 is the limit reached.",
+        f"Written by the command below; do not edit. Medians in {result.unit}; ratio = limit / median, 1 is the limit"
+        " reached.",
         "",
         f"- Machine: {circumstances.machine}",
         f"- Date: {circumstances.date}; {_rounds([(benchmark, result)])}",

@@ -13,8 +13,9 @@ from assets.models import model_assets
 from assets.partitions import partition_assets
 from assets.quality import quality_checks
 from assets.recomputation import recomputation_checks
+from assets.retention import retention_assets
 from assets.tiers import tier_assets
-from pipelines.jobs import ingest_jobs, models_job, partitions_job, refresh_jobs, tiers_job
+from pipelines.jobs import ingest_jobs, models_job, partitions_job, refresh_jobs, retention_jobs, tiers_job
 from resources.alerts import Alerts
 from resources.databases import SourceSnapshots, Warehouse
 from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
@@ -38,16 +39,18 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
     nightly, before_models = dg.AssetSelection.checks(recomputation), dg.AssetSelection.checks(*quality)
     partitions = partition_assets(catalog)
     tiers = tier_assets(catalog)
-    maintained = dg.AssetSelection.assets(*partitions, *tiers)
+    retention = retention_assets(catalog)
+    maintained = dg.AssetSelection.assets(*partitions, *tiers, *retention)
     models = models_job(catalog, nightly, before_models, maintained)
     return dg.Definitions(
-        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog), *partitions, *tiers],
+        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog), *partitions, *tiers, *retention],
         asset_checks=[*quality, recomputation],
         jobs=[*ingest_jobs(catalog, before_models), models],
         schedules=[
             *refresh_jobs(catalog, nightly, maintained),
             partitions_job(dg.AssetSelection.assets(*partitions)),
             *([tiers_job(dg.AssetSelection.assets(*tiers))] if tiers else []),
+            *(retention_jobs(catalog, dg.AssetSelection.assets(*retention)) if retention else []),
         ],
         sensors=[failed_runs, models_sensor(models)],
         resources={

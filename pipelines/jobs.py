@@ -5,7 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets import keys
 from assets.ingestion import history_starts
+from resources.retention import short_lived
 from warehouse.catalog import Catalog
 
 #: Cron (UTC) and months looked at before the current one; None is all history. The minutes keep the schedules out of
@@ -24,6 +26,7 @@ INGEST = "ingest"
 MODELS = "models"
 PARTITIONS = "partitions"
 TIERS = "tiers"
+RETENTION = "retention"
 
 
 def month_tags(first: dt.date, last: dt.date) -> dict[str, str]:
@@ -106,9 +109,46 @@ def tiers_job(tiers: dg.AssetSelection) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule="20 4 * * *",
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Moves months down the tiers. Off until somebody turns it on: what moves leaves its database.",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Moves months down the tiers, and proves that every row is accounted for.",
     )
+
+
+def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.ScheduleDefinition]:
+    """Rows that reached their retention go at night, after months have moved; those of a short life every hour."""
+    job = dg.define_asset_job(
+        RETENTION, selection=retention, description="Delete what is past its age from every tier, but for legal holds."
+    )
+    schedules = [
+        dg.ScheduleDefinition(
+            name=f"{RETENTION}_schedule",
+            job=job,
+            cron_schedule="50 4 * * *",
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Deletes rows that are past the age that their policy gives them.",
+        )
+    ]
+    for name, system in catalog.systems.items():
+        if tables := short_lived(system):
+            key = keys.retention(name)
+            hourly = dg.define_asset_job(
+                f"{RETENTION}_{name}_short_lived",
+                selection=dg.AssetSelection.assets(key),
+                config={"ops": {key.to_python_identifier(): {"config": {"tables": tables}}}},
+                description=f"Delete what is past its age from {', '.join(tables)} of {system.title}.",
+            )
+            schedules.append(
+                dg.ScheduleDefinition(
+                    name=f"{RETENTION}_{name}_short_lived_schedule",
+                    job=hourly,
+                    cron_schedule="35 * * * *",
+                    execution_timezone="UTC",
+                    default_status=dg.DefaultScheduleStatus.RUNNING,
+                    description="Tables whose rows live for less than a week are looked at every hour.",
+                )
+            )
+    return schedules
 
 
 def _raw(catalog: Catalog) -> dg.AssetSelection:

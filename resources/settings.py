@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ KNOWN = {
     "DRIVETRAIN_<SYSTEM>_REPLICA_DSN": "its replica, which ingestion prefers",
     "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
     "DRIVETRAIN_TIER_GRACE": "how long what moved down a tier is kept where it was (default 7 days)",
+    "DRIVETRAIN_REHYDRATE_LIMIT": "room in the warehouse for months that are back from the lake (default 10 GB)",
     "DRIVETRAIN_PRICE_<TIER>": "what a gigabyte costs a month: HOT (0.23), WARM (0.115), COLD (0.023)",
     "DRIVETRAIN_PRICE_CURRENCY": "in which currency (default USD)",
     "AWS_<...>": "credentials and endpoint of s3://, as every tool for S3 reads them",
@@ -49,6 +51,8 @@ KNOWN = {
 }
 
 
+_SIZE = re.compile(r"\s*([0-9]{1,9})\s*([kMGT]?B)\s*", re.IGNORECASE)
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 #: What a gigabyte is assumed to cost a month: about what managed PostgreSQL asks in two zones and in one, and an object
 #: store in its standard class. Storage only; to be replaced by what is paid.
 _PRICES = {"HOT": "0.23", "WARM": "0.115", "COLD": "0.023"}
@@ -134,6 +138,21 @@ class Settings:
         except ValueError:
             raise ConfigurationError(f"DRIVETRAIN_TIER_GRACE: {text!r} is no age", hint="For example: 7 days") from None
         return age.later(_EPOCH) - _EPOCH
+
+    @property
+    def rehydrate_limit(self) -> int:
+        """Bytes that months which are back from the lake may take in the warehouse.
+
+        Raises:
+            ConfigurationError: the setting is no size.
+        """
+        text = self.get("REHYDRATE_LIMIT") or "10 GB"
+        match = _SIZE.fullmatch(text)
+        if match is None:
+            raise ConfigurationError(
+                f"DRIVETRAIN_REHYDRATE_LIMIT: {text!r} is no size", hint="For example: 500 MB or 10 GB"
+            )
+        return int(match[1]) * _UNITS[match[2].upper()]
 
     @property
     def prices(self) -> Prices:

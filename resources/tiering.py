@@ -18,9 +18,12 @@ from warehouse.partitions.apply import maintain
 from warehouse.partitions.targets import source_targets
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, connect
-from warehouse.tiering.apply import Done, Places, look, move_table
+from warehouse.state.rehydrations import Rehydration
+from warehouse.state.tiered import Places
+from warehouse.tiering.apply import Done, look, move_table
 from warehouse.tiering.map import TableMap
 from warehouse.tiering.plan import Step
+from warehouse.tiering.rehydrating import Request, rehydrate_table
 from warehouse.tiering.stock import survey
 
 
@@ -109,6 +112,20 @@ def plan_tiers(settings: Settings, tables: Sequence[tuple[System, str]], at: dt.
         except DrivetrainError as error:
             found.append(TablePlan(system.system, name, failure=error))
     return found
+
+
+def rehydrate(
+    settings: Settings,
+    system: System,
+    name: str,
+    months: Sequence[dt.date],
+    until: dt.datetime,
+    reason: str,
+    tell: Callable[[str], None] | None = None,
+) -> list[Rehydration]:
+    """Bring months of the lake back into the warehouse for a while."""
+    request = Request(months, until, reason, settings.rehydrate_limit)
+    return rehydrate_table(Places(None, settings.warehouse(), settings.lake()), system, name, request, tell)
 
 
 def map_tiers(settings: Settings, tables: Sequence[tuple[System, str]], at: dt.datetime) -> list[TableMap]:

@@ -112,6 +112,7 @@ class Bench:
     store: psycopg.Connection
     name: str = field(default_factory=lambda: f"t{next(_NUMBERS)}")
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    person: dict[str, Any] | None = None
 
     def reconnect(self) -> None:
         """After the warehouse was restarted."""
@@ -155,7 +156,7 @@ class Bench:
         document = {
             "system": self.name, "title": "t", "description": "d", "owner": "o", "schema": self.name,
             "history_starts": dt.date(2024, 1, 1), "defaults": {"retention": "lifetime", "erasure": "no_person"},
-            "tables": self.tables,
+            "tables": self.tables, **({"person": self.person} if self.person else {}),
         }  # fmt: skip
         return parse_system(yaml.safe_dump(document), f"{self.name}.yaml")
 

@@ -19,7 +19,8 @@ from ingesting import Bench
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn, connect
 from warehouse.proof.conservation import prove_table
-from warehouse.tiering.apply import Done, Places, look, move_table
+from warehouse.state.tiered import Places
+from warehouse.tiering.apply import Done, look, move_table
 from warehouse.tiering.plan import Step
 
 AT = dt.datetime(2024, 3, 20, tzinfo=dt.UTC)

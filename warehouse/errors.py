@@ -88,5 +88,13 @@ class ExportRefused(DrivetrainError):
     """A month's rows cannot be kept in the lake exactly, or are not what was read back from it; nothing was moved."""
 
 
+class LegalHold(DrivetrainError):
+    """A legal hold keeps rows that were to go, or nobody can say which it keeps; nothing was deleted."""
+
+
+class TooLarge(DrivetrainError):
+    """What was asked for would take more room than is allowed; nothing was changed."""
+
+
 class DemoError(DrivetrainError):
     """The embedded servers or the demo data cannot be set up on this machine."""

@@ -10,13 +10,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from benchmarks import psql
 from benchmarks.lake import samples
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Candidate, Prepared, Sample
+from benchmarks.peers import ROLE, as_peer
 from benchmarks.processes import Command, timed
 from benchmarks.stage import Stage
 
-_PEERS = ("pandas", "connectorx", "polars", "duckdb")
+_PEERS = ("pandas", "connectorx", "polars", "duckdb", "duckdb over adbc")
 
 
 def prepare(stage: Stage) -> Prepared:
@@ -52,17 +56,27 @@ def _timed(
     series: str, command: Command, folder: Path, rows: int, sizes: dict[str, float], notes: list[str]
 ) -> Mapping[str, Sample]:
     """One export by a process that tells its own seconds."""
+    told, peak = exported(series, command, folder, rows)
+    if series not in sizes:
+        sizes[series] = told["bytes"] / rows
+        notes.append(f"{series}: {sizes[series]:.1f} bytes a row.")
+    return {series: Sample(told["seconds"], peak)}
+
+
+def exported(series: str, command: Command, folder: Path, rows: int) -> tuple[dict[str, float], float | None]:
+    """One export into a folder that is empty before and gone afterwards: what its process tells, and its peak memory.
+
+    Raises:
+        BenchmarkError: rows are missing.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     run = timed([[command]])
     told = json.loads(run.last_line)
     if told["rows"] != rows:
         raise BenchmarkError(f"{series}: {told['rows']:,} rows instead of {rows:,}")
-    if series not in sizes:
-        sizes[series] = told["bytes"] / rows
-        notes.append(f"{series}: {sizes[series]:.1f} bytes a row.")
     shutil.rmtree(folder)
-    return {series: Sample(told["seconds"], run.peak_memory_mb)}
+    return told, run.peak_memory_mb
 
 
 def _peers(
@@ -73,11 +87,16 @@ def _peers(
         notes.append(f"Peers ({', '.join(_PEERS)}) were not measured: ask for them with --peers.")
         return {}
     script = str(Path(__file__).parents[1] / "peers" / "parquet.py")
+    address = as_peer(stage, dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(samples.TABLE), sql.Identifier(ROLE))
+        )
     found: dict[str, Candidate] = {}
     for name in _PEERS:
         command = Command(
             [str(stage.peers_python), "-W", "ignore", script, name, samples.TABLE, str(folder)],
-            {**psql.environment(dsn), "BENCHMARK_DSN": dsn},
+            {"PATH": os.defpath, "HOME": str(stage.folder), "BENCHMARK_DSN": address},
         )
         run: Callable[[], Mapping[str, Sample]] = partial(_timed, name, command, folder, rows, sizes, notes)
         stage.tell(f"trying {name}")

@@ -5,10 +5,13 @@ What does not belong here: what is timed.
 
 from __future__ import annotations
 
+import datetime as dt
+
 import psycopg
 from psycopg import sql
 
 from benchmarks.stage import Stage
+from demo.servers import Server
 from warehouse.lake.columns import LakeColumn, lake_columns
 from warehouse.lake.layout import Layout
 from warehouse.postgres.carriage import Carriage, CarriedColumn
@@ -19,6 +22,7 @@ COLUMNS = {
     "lat": "double precision", "lon": "double precision", "elevation_m": "real", "speed_mps": "real",
     "accuracy_m": "real", "received_at": "timestamp with time zone",
 }  # fmt: skip
+DECLARED = ", ".join(f"{column} {kind}" for column, kind in COLUMNS.items())
 #: At scale 1: a month of five hundred riders who are always on the road.
 ROWS = 10_000_000
 RIDERS = 500
@@ -32,7 +36,7 @@ SELECT r + {riders} * (s / 3600), s %% 3600, at, (r + {riders} * (s / 3600)) * 7
        round((5 + 3 * random())::numeric, 2), CASE WHEN r %% 4 > 0 THEN 3 + r %% 5 END,
        at + (r %% 7) * interval '1.3 seconds'
   FROM (SELECT i %% {riders} AS r, i / {riders} AS s,
-               '2024-01-01+00'::timestamptz + (i / {riders}) * interval '1 second' AS at
+               {start}::timestamptz + (i / {riders}) * interval '1 second' AS at
           FROM generate_series(0::bigint, %s) AS i) AS sample
 """
 
@@ -47,17 +51,32 @@ def layout() -> Layout:
     return Layout(64, "user_id", True, ("user_id", "recorded_at", "ride_id", "seq"))
 
 
-def make(stage: Stage, database: str) -> tuple[str, int]:
+def database(stage: Stage, name: str) -> str:
+    """A database of the warehouse's server with the table, empty: its DSN."""
+    dsn = empty_database(stage.servers.server("warehouse"), name)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLE {TABLE} ({DECLARED})".encode())
+    return dsn
+
+
+def empty_database(server: Server, name: str) -> str:
+    """A fresh database: its DSN, as superuser."""
+    with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return server.dsn(name)
+
+
+def fill(connection: psycopg.Connection, start: dt.date, rows: int) -> None:
+    """Positions of all riders, from the first second of a day on."""
+    connection.execute(_FILL.format(riders=RIDERS, start=f"'{start}+00'").encode(), (rows - 1,))
+
+
+def make(stage: Stage, name: str) -> tuple[str, int]:
     """A database with the table, filled, vacuumed and read once: its DSN, and the number of rows."""
     rows = int(ROWS * stage.scale)
-    server = stage.servers.server("warehouse")
-    with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    dsn = server.dsn(database)
+    dsn = database(stage, name)
     stage.tell(f"making a month of {rows:,} positions")
     with psycopg.connect(dsn, autocommit=True) as connection:
-        declared = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-        connection.execute(f"CREATE TABLE {TABLE} ({declared})".encode())
-        connection.execute(_FILL.format(riders=RIDERS).encode(), (rows - 1,))
+        fill(connection, dt.date(2024, 1, 1), rows)
         connection.execute(f"VACUUM ANALYZE {TABLE}".encode())
     return dsn, rows

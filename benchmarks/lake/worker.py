@@ -13,6 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import adbc_driver_postgresql.dbapi  # noqa: F401 - imported late elsewhere, and not to be timed
+import deltalake  # noqa: F401
 from psycopg import sql
 
 from benchmarks.lake.samples import TABLE, columns, layout

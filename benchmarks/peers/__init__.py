@@ -34,6 +34,7 @@ REQUIREMENTS = (
     "polars==1.*",
     "connectorx==0.4.*",
     "duckdb==2.0.0",
+    "adbc-driver-postgresql==1.*",
     "sling-linux-amd64==1.4.11",
 )
 ROLE = "benchmark_peer"
@@ -60,7 +61,6 @@ def peers(stage: Stage, notes: list[str]) -> dict[str, Candidate]:
     if stage.peers_python is None:
         notes.append("Peers (dlt, sling) were not measured: ask for them with --peers.")
         return {}
-    _make_role(stage)
     notes.append(f"Peers: {', '.join(REQUIREMENTS)}, with their defaults. They compare nothing afterwards.")
     found: dict[str, Candidate] = {}
     for name, ready in (("dlt (pyarrow)", _dlt), ("sling", _sling)):
@@ -169,8 +169,8 @@ def _command(stage: Stage, system: str, database: str, arguments: list[str]) -> 
     environment = {
         "PATH": str(Path(sys.executable).parent) + ":/usr/bin:/bin",
         "HOME": str(home),
-        "PEER_SOURCE": _as_peer(stage, stage.source(system)),
-        "PEER_TARGET": _as_peer(stage, stage.warehouse(database)),
+        "PEER_SOURCE": as_peer(stage, stage.source(system)),
+        "PEER_TARGET": as_peer(stage, stage.warehouse(database)),
         "SLING_DISABLE_TELEMETRY": "true",
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "RUNTIME__LOG_LEVEL": "ERROR",
@@ -182,16 +182,18 @@ def _tables(stage: Stage, system: str) -> list[str]:
     return [table.name for table in stage.tables if table.system == system]
 
 
-def _as_peer(stage: Stage, dsn: str) -> str:
+def as_peer(stage: Stage, dsn: str) -> str:
     """The address with the peers' own role: other drivers refuse the embedded servers' SCRAM of one iteration."""
     parts = conninfo.conninfo_to_dict(dsn)
-    password = (stage.folder / "peer-password").read_text()
+    file = stage.folder / "peer-password"
+    if not file.exists():
+        _make_role(stage, file)
+    password = file.read_text()
     return f"postgresql://{ROLE}:{password}@{parts['host']}:{parts['port']}/{parts['dbname']}?sslmode=disable"
 
 
-def _make_role(stage: Stage) -> None:
+def _make_role(stage: Stage, file: Path) -> None:
     """A role like the platform's on both servers, with a password as PostgreSQL itself stores it."""
-    file = stage.folder / "peer-password"
     file.touch(0o600)
     file.write_text(secrets.token_hex(16))
     for server, like, attributes in (("operational", READER, "BYPASSRLS"), ("warehouse", PLATFORM, "")):

@@ -1,6 +1,7 @@
 """Other tools that write a table as Parquet, as their documentation says: ``parquet.py NAME TABLE FOLDER``.
 
-Run by the peers' own interpreter. Prints one JSON line: seconds without imports, rows and bytes of the files.
+Run by the peers' own interpreter; the address comes in ``BENCHMARK_DSN``. Prints one JSON line: seconds without
+imports, rows and bytes of the files.
 """
 
 import json
@@ -39,24 +40,43 @@ def duckdb(dsn, table, file):
     import duckdb  # type: ignore[import-not-found]
 
     connection = duckdb.connect()
-    connection.execute("INSTALL postgres; LOAD postgres")
+    try:
+        connection.execute("INSTALL postgres; LOAD postgres")
+    except duckdb.IOException:
+        sys.exit("its extension for PostgreSQL cannot be fetched here")
     yield
     connection.execute(f"ATTACH '{dsn}' AS source (TYPE postgres, READ_ONLY)")
     connection.execute(f"COPY source.public.{table} TO '{file}' (FORMAT parquet)")
 
 
-def main():
-    from urllib.parse import quote
+def duckdb_adbc(dsn, table, file):
+    """Where its extension cannot be fetched: it writes what ADBC reads."""
+    import adbc_driver_postgresql.dbapi as postgres
+    import duckdb  # type: ignore[import-not-found]
 
+    connection = duckdb.connect()
+    yield
+    with postgres.connect(dsn) as session, session.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table}")
+        connection.register("rows", cursor.fetch_record_batch())
+        connection.execute(f"COPY rows TO '{file}' (FORMAT parquet)")
+
+
+WORK = {
+    "pandas": pandas,
+    "connectorx": connectorx,
+    "polars": polars,
+    "duckdb": duckdb,
+    "duckdb over adbc": duckdb_adbc,
+}
+
+
+def main():
     import pyarrow.parquet as pq
 
     name, table, folder = sys.argv[1:]
-    parts = {part: os.environ[f"PG{part.upper()}"] for part in ("host", "port", "user", "password", "database")}
-    dsn = "postgresql://{user}:{password}@{host}:{port}/{database}".format(
-        **{**parts, "password": quote(parts["password"])}
-    )
     file = Path(folder) / "all.parquet"
-    work = {"pandas": pandas, "connectorx": connectorx, "polars": polars, "duckdb": duckdb}[name](dsn, table, file)
+    work = WORK[name](os.environ["BENCHMARK_DSN"], table, file)
     next(work)
     started = time.perf_counter()
     next(work, None)

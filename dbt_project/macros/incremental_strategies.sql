@@ -35,7 +35,9 @@
     {%- set key = arg_dict['unique_key'] -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') -%}
     {%- if reads_changes() %}
-        {%- set gone = key ~ ' = any (array(select touched.key from ' ~ touched_relation() ~ ' as touched))' %}
+        {#- A row of a month that the warehouse lacks in part stays as it was: what changed is here, what it is made of is not. -#}
+        {%- set gone = key ~ ' = any (array(select touched.key from ' ~ touched_relation() ~ ' as touched)) and '
+            ~ is_made_anew() %}
         {%- set feed = feed_of(target) %}
         {%- if feed is not none %}
             {%- set followed_columns = model.columns.keys() | join(', ') %}
@@ -43,11 +45,11 @@
             insert into {{ feed }} (sign, {{ followed_columns }})
             select -1, {{ followed_columns }} from gone
             union all
-            select 1, {{ followed_columns }} from {{ fresh }};
+            select 1, {{ followed_columns }} from {{ fresh }} where {{ is_made_anew() }};
         {%- else %}
             delete from {{ target }} where {{ gone }};
         {%- endif %}
-        insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }}
+        insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }} where {{ is_made_anew() }}
     {%- else %}
         {{ delete_what_is_made_anew(target, fresh, key) }}
         insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ fresh }} where {{ is_made_anew() }}

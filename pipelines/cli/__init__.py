@@ -21,6 +21,7 @@ from pipelines.cli import (
     partitions,
     prove,
     query,
+    retention,
     runs,
     servers,
     status,
@@ -47,6 +48,7 @@ app.add_typer(servers.app, name="servers")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
+app.add_typer(retention.app, name="retention")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,6 +24,9 @@ from resources.tiering import (
     plan_tiers,
     tiered_tables,
 )
+from resources.tiering import rehydrate as bring_back
+from warehouse.catalog.age import Age, parse_age
+from warehouse.errors import ConfigurationError
 from warehouse.tiering.plan import STEPS, Step
 
 app = typer.Typer(no_args_is_help=True, help="Move months hot → warm → cold, each proven before anything is dropped.")
@@ -81,6 +85,46 @@ def apply(
         _show_moves(moves)
     if failures_of(moves):
         raise typer.Exit(1)
+
+
+@app.command()
+def rehydrate(
+    table: Annotated[str, typer.Argument(help="Which: `system.table`.")],
+    month: Annotated[list[str], typer.Option(help="Month of the lake, YYYY-MM; may be given again.")],
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")] = "asked for",
+    stay: Annotated[str, typer.Option("--for", help="How long it stays, e.g. `7 days`.")] = "7 days",
+    end: Annotated[bool, typer.Option("--end", help="It may go cold again with the next run.")] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Bring months of the lake back into the warehouse for a while, where plain SQL sees them.
+
+    They are proven on the way, and go cold again by `apply` when their time is over. Asked again, they stay longer.
+    """
+    settings = Settings.load()
+    now = dt.datetime.now(dt.UTC)
+    until = now if end else _age(stay).later(now)
+    found = tiered_tables(settings.catalog(), [table])
+    if "." not in table or len(found) != 1:
+        raise ConfigurationError(
+            f"{table!r} is no single table", hint="Write system.table, e.g. logistics.location_logs."
+        )
+    ((system, name),) = found
+    months = [parse_month(text) for text in month]
+    with console.status("Bringing back …") as progress, settings.embedded_servers(progress.update):
+        back = bring_back(settings, system, name, months, until, reason, progress.update)
+    if json:
+        show_json({"months": [dataclasses.asdict(each) for each in back]})
+        return
+    for each in back:
+        told = "may go cold again" if end else f"stays until {each.until:%Y-%m-%d %H:%M} UTC"
+        console.print(f"{table} {each.month:%Y-%m}: {counted(each.rows, 'row')}, {each.bytes / 1e6:,.1f} MB; {told}.")
+
+
+def _age(text: str) -> Age:
+    try:
+        return Age.model_validate(parse_age(text))
+    except ValueError:
+        raise ConfigurationError(f"--for: {text!r} is no age", hint="For example: 7 days") from None
 
 
 @app.command("map")

@@ -61,8 +61,9 @@ def test_models_stand_on_raw_assets_and_nothing_hangs_in_the_air(definitions: dg
     assert graph.get_all_asset_keys() == graph.materializable_asset_keys, "an asset that nobody makes"
     partitions = {keys.partitions(name) for name in catalog.systems}
     tiers = {keys.tiers(name) for name in ("bikenode", "carddb", "logistics")}
-    assert partitions | tiers <= graph.materializable_asset_keys
-    for key in graph.materializable_asset_keys - raw - partitions - tiers:
+    retention = {keys.retention(name) for name in ("bikenode", "carddb", "logistics", "throttlecove")}
+    assert partitions | tiers | retention <= graph.materializable_asset_keys
+    for key in graph.materializable_asset_keys - raw - partitions - tiers - retention:
         assert graph.get(key).parent_keys, key
         roots = {ancestor for ancestor in graph.get_ancestor_asset_keys(key) if not graph.get(ancestor).parent_keys}
         assert roots <= raw, key
@@ -93,7 +94,7 @@ def test_a_scheduled_job_refreshes_its_marts_and_all_that_they_are_made_from(
     for key in selected:
         assert graph.get(key).parent_keys <= selected, f"{cadence} refreshes {key} from something it does not refresh"
     if cadence == "daily":
-        kept = ("partitions", "tiers")
+        kept = ("partitions", "tiers", "retention")
         assert selected == {key for key in graph.materializable_asset_keys if key.path[0] not in kept}
 
 
@@ -106,10 +107,11 @@ def test_schedules_run_by_themselves_at_the_hours_that_are_asked_for(definitions
         "daily_schedule": "45 3 * * *",
         "partitions_schedule": "40 1 * * *",
         "tiers_schedule": "20 4 * * *",
+        "retention_schedule": "50 4 * * *",
+        "retention_throttlecove_short_lived_schedule": "35 * * * *",
     }
-    for name, schedule in schedules.items():
-        runs = schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-        assert runs == (name != "tiers_schedule"), "what moves leaves its database: somebody has to want it"
+    for schedule in schedules.values():
+        assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
         assert schedule.execution_timezone == "UTC"
 
 
@@ -185,7 +187,8 @@ def test_the_sensor_builds_what_a_failed_run_left(definitions: dg.Definitions, i
 
 def test_jobs_are_there_and_described(definitions: dg.Definitions, catalog: Catalog) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
-    expected = {"hourly", "six_hourly", "daily", "partitions", "tiers", "ingest", "models"}
+    expected = {"hourly", "six_hourly", "daily", "partitions", "tiers", "retention", "ingest", "models"}
+    expected.add("retention_throttlecove_short_lived")
     assert set(jobs) == expected | {f"ingest_{name}" for name in catalog.systems}
     assert all(job.description for job in jobs.values())
 

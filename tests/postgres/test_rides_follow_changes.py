@@ -111,7 +111,8 @@ class Warehouse:
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, options="-c timezone=UTC") as connection:
-            return connection.execute(text.encode()).fetchall()
+            cursor = connection.execute(text.encode())
+            return cursor.fetchall() if cursor.description else []
 
     def differences(self) -> dict[str, Any]:
         """What of the marts is not as computed independently."""
@@ -248,6 +249,44 @@ def test_dimensions_keep_what_was(later: Warehouse, before: dict[str, Any]) -> N
         " FROM marts.dim_motorcycle WHERE motorcycle_id % 5 < 2 GROUP BY 1 ORDER BY 1 DESC"
     )
     assert machines[0][1:] == (2, True)
+
+
+@pytest.mark.slow
+def test_what_left_the_warehouse_stays_in_figures_and_what_expired_in_sums_alone(later: Warehouse) -> None:
+    """Samples of a month are in the lake when its rides change; then the rides of a month reach their retention."""
+    figures = "SELECT ride_id, distance_m, moving_s, samples FROM marts.fct_ride_gps ORDER BY 1"
+    sums = "SELECT * FROM intermediate.int_bikenode_rider_months ORDER BY 1, 2"
+    months = later.query(
+        "SELECT platform.month_of(started_at), count(*), max(started_at) FROM marts.fct_ride_gps GROUP BY 1 ORDER BY 1"
+    )
+    first, second = months[0], months[1]
+    assert first[1] and second[1]
+    before = later.query(figures)
+    later.query(f"DELETE FROM raw_bikenode.gps_points WHERE platform.month_of(recorded_at) = '{first[0]}'")
+    later.query(
+        "UPDATE platform.raw_content SET tier = 'lake' WHERE system = 'bikenode' AND table_name = 'gps_points'"
+        f" AND chunk = '{first[0]:%Y-%m}'"
+    )
+    with psycopg.connect(later.operational["bikenode"], autocommit=True) as source:
+        source.execute(
+            "UPDATE rides SET moving_s = moving_s + 1 WHERE date_trunc('month', started_at AT TIME ZONE 'UTC') = %s",
+            [first[0]],
+        )
+    later.ingest({"bikenode": ("rides",)})
+    later.build()
+    assert later.query(figures) == before
+    kept = later.query(sums)
+    later.query(
+        "INSERT INTO platform.expiry (system, table_name, month, tier, before, reason, state, done_at)"
+        f" VALUES ('bikenode', 'rides', '{first[0]}', 'cold', '{second[0]}', 'old', 'done', now())"
+    )
+    later.query(f"DELETE FROM raw_bikenode.rides WHERE platform.month_of(started_at) = '{first[0]}'")
+    for arguments in ((), ("--vars", json.dumps({"whole": True}))):
+        later.dbt("build", "--exclude-resource-type", "unit_test", "--select", *MODELS, *arguments)
+        assert later.query(sums) == kept, "what was summed stays"
+        assert {row[0] for row in before} > {row[0] for row in later.query(figures)}
+        for model in ("marts.fct_ride_gps", "intermediate.int_bikenode_rides_counted"):
+            assert later.query(f"SELECT count(*) FROM {model} WHERE started_at < '{second[0]}'") == [(0,)]
 
 
 @pytest.mark.real_data

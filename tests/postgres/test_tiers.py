@@ -5,17 +5,38 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ingesting import Bench, month
-from tiering import AT, LATER, NO_HOT, TIERS, TYPES, everywhere, move, moved, plan, proven, source_rows, tier, told
+from tiering import (
+    AT,
+    LATER,
+    NO_HOT,
+    TIERS,
+    TYPES,
+    everywhere,
+    move,
+    moved,
+    places,
+    plan,
+    proven,
+    source_rows,
+    tier,
+    told,
+)
 
-from warehouse.errors import DrivetrainError
+from warehouse.errors import DrivetrainError, TooLarge
+from warehouse.lake.export import Content, content_on_server
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.state.moves import read_moves
+from warehouse.state.raw_store import RawTable
+from warehouse.state.rehydrations import Rehydration
+from warehouse.state.tiered import lock, tiered
+from warehouse.tiering import leaving
 from warehouse.tiering.leaving import Leaving
-from warehouse.tiering.table import lock, tiered
+from warehouse.tiering.rehydrating import Request, rehydrate_table
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -56,6 +77,25 @@ def test_a_month_walks_from_hot_to_cold(facts: Bench, lake: Store) -> None:
     assert everywhere(facts, lake) == before
     assert proven(facts, lake) == []
     assert plan(facts, lake, LATER) == []
+
+
+def test_a_month_that_ingestion_copied_is_hashed_once_on_each_side(
+    facts: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = "SELECT rows, digest, agrees FROM platform.raw_content WHERE system = '{}' AND chunk = '2024-01'"
+    (before,) = facts.warehouse(noted.format(facts.name))
+    facts.warehouse(f"UPDATE platform.raw_content SET agrees = NULL WHERE system = '{facts.name}'")
+    hashed: list[str] = []
+
+    def counting(connection: Any, relation: Any, *rest: Any) -> Content:
+        hashed.append(relation.as_string(None))
+        return content_on_server(connection, relation, *rest)
+
+    monkeypatch.setattr(leaving, "content_on_server", counting)
+    monkeypatch.setattr(RawTable, "fingerprints", lambda *_, **__: pytest.fail("the month was read once more"))
+    assert [done.failure for done in move(facts, lake, keep=dt.timedelta(days=1))] == [None]
+    assert len(hashed) == 2
+    assert facts.warehouse(noted.format(facts.name)) == [before] == [(124, before[1], True)]
 
 
 def test_what_moved_is_kept_for_a_while(facts: Bench, lake: Store) -> None:
@@ -135,6 +175,21 @@ def test_models_hear_of_late_rows_only(facts: Bench, lake: Store) -> None:
         (1, 9001),
     ]
     assert proven(facts, lake) == []
+
+
+def test_models_begin_anew_when_the_source_changed_a_month_of_the_lake(facts: Bench, lake: Store) -> None:
+    """They have its rows already: hearing of all of them again would count them twice."""
+    tier(facts, NO_HOT)
+    moved(facts, lake, LATER)
+    with connect(facts.pair.target) as platform:
+        platform.execute(f"SELECT platform.open_changes('{facts.raw}.m', '{facts.raw}.facts', false)".encode())
+        platform.execute(f"SELECT platform.close_changes('{facts.raw}.m')".encode())
+    position = f"SELECT position FROM platform.change_reader WHERE reader = '{facts.raw}.m'"
+    assert facts.warehouse(position) == [(0,)]
+    facts.source("UPDATE facts SET v = 'changed' WHERE id = 3")
+    facts.ingest("facts")
+    assert facts.warehouse("SELECT count(*) FROM {raw}.facts__changes") == [(0,)]
+    assert facts.warehouse(position) == [(None,)], "they read the table whole"
 
 
 def test_a_month_of_the_lake_with_rows_that_nobody_knows_is_left(facts: Bench, lake: Store) -> None:
@@ -296,3 +351,51 @@ def test_two_movers_do_not_meet(facts: Bench, lake: Store) -> None:
         with pytest.raises(DrivetrainError, match="an ingestion or another move of it is running"):
             move(facts, lake)
     assert read_moves(facts.store, facts.name) == []  # type: ignore[arg-type]
+
+
+def test_a_month_comes_back_for_a_while(facts: Bench, lake: Store) -> None:
+    before = source_rows(facts)
+    moved(facts, lake, LATER)
+    until = LATER + dt.timedelta(days=7)
+    (back,) = rehydrate(facts, lake, ["2024-01"], until)
+    assert (back.month, back.rows, back.reason, back.until) == (month("2024-01"), 124, "a question", until)
+    assert back.bytes > 8192
+    assert facts.warehouse("SELECT count(*) FROM {raw}.facts") == [(124,)]
+    assert everywhere(facts, lake) == before
+    assert proven(facts, lake) == []
+    assert plan(facts, lake, LATER) == [("keep", "2024-01")]
+    assert facts.ingest("facts").rows_written == 0
+    (again,) = rehydrate(facts, lake, ["2024-01"], LATER)
+    assert again.until == LATER
+    assert moved(facts, lake, LATER) == [("cool", "2024-01"), ("drop", "2024-01")]
+    assert facts.warehouse("SELECT count(*) FROM {raw}.facts") == [(0,)]
+    assert facts.warehouse(f"SELECT ended_at > asked_at FROM platform.rehydration WHERE system = '{facts.name}'") == [
+        (True,)
+    ]
+    assert everywhere(facts, lake) == before
+    assert proven(facts, lake) == []
+
+
+def test_no_more_comes_back_than_there_is_room_for(facts: Bench, lake: Store) -> None:
+    moved(facts, lake, LATER)
+    relations = facts.relations().keys()
+    with pytest.raises(TooLarge, match=r"2024-01 takes [0-9,]+ bytes or more"):
+        rehydrate(facts, lake, ["2024-01"], LATER, limit=20_000)
+    ((others,),) = facts.warehouse(
+        "SELECT coalesce(sum(bytes), 0)::bigint FROM platform.rehydration WHERE ended_at IS NULL"
+    )
+    room = others + 40_000
+    rehydrate(facts, lake, ["2024-01"], LATER, limit=room)
+    with pytest.raises(TooLarge, match=f", and [1-9][0-9,]+ of {room:,} are taken"):
+        rehydrate(facts, lake, ["2024-02"], LATER, limit=room)
+    assert facts.relations().keys() == relations | {"facts_y2024m01"}
+    with pytest.raises(DrivetrainError, match="2023-01 is not in the lake"):
+        rehydrate(facts, lake, ["2023-01"], LATER)
+    assert proven(facts, lake) == []
+
+
+def rehydrate(
+    bench: Bench, lake: Store, months: list[str], until: dt.datetime, limit: int = 10**9
+) -> list[Rehydration]:
+    request = Request([month(text) for text in months], until, "a question", limit)
+    return rehydrate_table(places(bench, lake), bench.system, "facts", request)

@@ -122,6 +122,10 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "partition_upkeep",
         "partition_creation",
         "lake_export",
+        "lake_bytes",
+        "hot_to_warm",
+        "tier_query",
+        "tier_ledger",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: names, labels, what they say of readings; and that alerts and documents name no others."""
+"""Metrics for Prometheus: names, labels, what they say of readings; alerts and documents name those that there are."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -10,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse.catalog.age import Age, parse_age
-from warehouse.catalog.model import Table
+from warehouse.catalog.model import Retention, Table
 from warehouse.catalog.periods import shifted
 from warehouse.lake.export import Content
 from warehouse.postgres.introspection import LivePartition
 from warehouse.state.moves import Move, State, due_in_warehouse
-from warehouse.tiering.plan import Facts, HotMonth, WarmMonth, leaves_at, plan_table
+from warehouse.tiering.plan import Facts, HotMonth, WarmMonth, kept_until, leaves_at, plan_table
 
 AT = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
 TIERS = {"hot": "30 days", "warm": "1 year", "cold": {"buckets": 8}}
@@ -48,6 +49,27 @@ def move(
     content: Content | None = None,
 ) -> Move:
     return Move(1, "s", "t", of, tier, part, state, "", "r", content, content, None, keep_until)
+
+
+def test_all_of_an_expired_month_is_left_to_retention_and_what_is_kept_ends_with_it() -> None:
+    aged = policy(TIERS).model_copy(update={"retention": Retention(until="age", age=Age(count=1, unit="year"))})
+    facts = Facts({month("2025-02"): hot(), month("2025-03"): hot()}, {month("2025-02"): WarmMonth(1, 1, True)}, ())
+    assert [(s.kind, s.month) for s in plan_table(aged, facts, AT)] == [("leave", month("2025-03"))]
+    first, long = dt.datetime(2026, 3, 1, tzinfo=dt.UTC), AT + dt.timedelta(days=7)
+    assert kept_until(aged, month("2025-03"), long) == first
+    assert kept_until(policy(TIERS), month("2025-03"), long) == long
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        (Facts({}, {}, (), frozen="court (hold 1)"), "legal hold: court (hold 1)"),
+        (Facts({}, {}, (), lag=dt.timedelta(seconds=90)), "a replica of the source is 90 s behind"),
+    ],
+)
+def test_a_hold_or_a_late_replica_keeps_months_where_they_are(facts: Facts, why: str) -> None:
+    facts = replace(facts, hot={month("2025-12"): hot()})
+    assert [(step.kind, step.reason) for step in plan_table(policy(TIERS), facts, AT)] == [("wait", why)]
 
 
 def told(facts: Facts, tiers: dict[str, object] = TIERS, at: dt.datetime = AT) -> list[tuple[str, str, int]]:
@@ -172,6 +194,7 @@ def test_what_the_warehouse_has_is_what_came_without_what_went(came: list[tuple[
         move(month("2026-02"), "hot", "dropped", content=parts[0]),
     ]
     rest = parts[went:]
-    assert due_in_warehouse(moves, january) == Content(
-        sum(part.rows for part in rest), sum(part.hash for part in rest) % 2**64
+    expired = Content(3, 5)
+    assert due_in_warehouse(moves, january, expired) == Content(
+        sum(part.rows for part in rest) - 3, (sum(part.hash for part in rest) - 5) % 2**64
     )

@@ -63,6 +63,22 @@ class Age(BaseModel):
         last = calendar.monthrange(year, month + 1)[1]
         return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
 
+    def earlier(self, moment: dt.datetime) -> dt.datetime:
+        """What is of an earlier moment than this has reached the age by ``moment``; where a month is too short for the
+        day, its last day.
+
+        Raises:
+            OverflowError: Python's calendar begins.
+        """
+        if self.unit not in ("month", "year"):
+            return moment - dt.timedelta(minutes=self._minutes)
+        months = moment.year * 12 + moment.month - 1 - self.count * (12 if self.unit == "year" else 1)
+        year, month = divmod(months, 12)
+        if year < dt.MINYEAR:
+            raise OverflowError(f"year {year} is before the calendar")
+        last = calendar.monthrange(year, month + 1)[1]
+        return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
+
     def __lt__(self, other: Age) -> bool:
         return self._minutes < other._minutes
 

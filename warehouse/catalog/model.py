@@ -27,6 +27,7 @@ PersonalKind = Literal[
     "unreviewed",
 ]  # fmt: skip
 Law = Literal["gdpr", "ccpa", "dpdp"]
+_WEEK = Age(count=7, unit="day")
 
 
 class Column(Policy):
@@ -242,6 +243,21 @@ class Table(Policy):
         if isinstance(self.partition, RangePartition) and self.partition.every == "month":
             return self.partition.name
         return "{table}_y{year}m{month}"
+
+    def expired_before(self, at: dt.datetime) -> dt.datetime | None:
+        """Rows of an earlier time (UTC) have reached their retention at a moment; None: they never do by age alone.
+
+        To the day, so that what must be written anew for it is so once a day; to the hour, for an age of less than a
+        week. A law that demands keeping does not demand an end: what is kept by law stays.
+        """
+        if self.retention.until != "age" or self.retention.age is None or self.time is None:
+            return None
+        try:
+            moment = self.retention.age.earlier(at.astimezone(dt.UTC))
+        except OverflowError:
+            return None
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        return hour if self.retention.age < _WEEK else hour.replace(hour=0)
 
     def contradictions(self) -> list[str]:
         """Every contradiction within this table's policy, as ``field: what is wrong``."""

@@ -153,9 +153,12 @@ class _Load(Sides):
                         rows, moved = self._load_whole()
                         chunk = "whole"
                     case LoadMonth(month=month):
-                        rows, moved = self._load_month(month)
-                        if cold := in_lake(self.target, self.system.system, self.name, month):
+                        cold = in_lake(self.target, self.system.system, self.name, month)
+                        rows, moved = self._load_month(month, known=cold is not None)
+                        if cold is not None:
                             bring_back(self.target, cold, "the source changed it", self.origin.run_id)
+                            # Models have the month as it was, which the warehouse cannot tell them any more.
+                            self.raw.feed.reset()
                         chunk = month_text(month)
                     case MergeDelta():
                         rows, moved = self._merge(action)
@@ -219,7 +222,7 @@ class _Load(Sides):
         self.raw.finish_child()
         return copied.rows, copied.bytes
 
-    def _load_month(self, month: dt.date) -> tuple[int, int]:
+    def _load_month(self, month: dt.date, *, known: bool) -> tuple[int, int]:
         child = self.raw.begin_child()
         copied = self.raw.receive(
             self.source,
@@ -232,7 +235,7 @@ class _Load(Sides):
         self._prove(self.raw.fingerprints(group, of=child), {month.isoformat()})
         if missing := self.dropped.get(month):
             self.raw.keep(child, month, queries.within_spans(self.time_column, self.time_type, missing))
-        self.raw.finish_child(month)
+        self.raw.finish_child(month, known=known)
         return copied.rows, copied.bytes
 
     def _merge(self, action: MergeDelta) -> tuple[int, int]:

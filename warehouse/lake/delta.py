@@ -132,7 +132,7 @@ class LakeTable:
                 partition_values={MONTH: each["month"], BUCKET: str(each["bucket"])},
                 size=each["bytes"],
             )
-            for each in self._entries(table)
+            for each in (self._entries(table) if gone else [])  # a long list, of all months
             if each["path"] in gone
         ]
         try:

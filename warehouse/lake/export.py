@@ -266,7 +266,8 @@ def _write_group(
         for offset in range(int(start), int(end), FILE_ROWS):
             count = min(FILE_ROWS, int(end) - offset)
             path = file_path(part.month, int(bucket), f"{name}-{number:03d}-{int(bucket)}-{offset}.parquet")
-            files.append(_write_file(part, store, path, int(bucket), rows.slice(offset, count)))
+            piece = rows.slice(offset, count)
+            files.append(write_file(store, path, part.month, int(bucket), piece, part.columns, part.time))
     return files
 
 
@@ -289,11 +290,18 @@ def _as_stored(part: Part, rows: pa.Table) -> pa.Table:
     return pa.table(columns, schema=schema_of(part.columns))
 
 
-def _write_file(part: Part, store: Store, path: str, bucket: int, rows: pa.Table) -> DataFile:
-    content = encoded(rows, part.columns)
+def write_file(
+    store: Store, path: str, month: str, bucket: int, rows: pa.Table, columns: Sequence[LakeColumn], time: str | None
+) -> DataFile:
+    """Write rows, which are of one month and bucket and in order, as one file.
+
+    Raises:
+        LakeUnavailable: the store refused.
+    """
+    content = encoded(rows, columns)
     store.put(path, content)
-    ends = (None, None) if part.time is None else _ends(rows.column(part.time))
-    return DataFile(path, part.month, bucket, rows.num_rows, len(content), hashlib.sha256(content).hexdigest(), *ends)
+    ends = (None, None) if time is None else _ends(rows.column(time))
+    return DataFile(path, month, bucket, rows.num_rows, len(content), hashlib.sha256(content).hexdigest(), *ends)
 
 
 def _ends(times: pa.ChunkedArray[Any]) -> tuple[str | None, str | None]:
@@ -342,6 +350,16 @@ def read_back(store: Store, files: Sequence[DataFile], columns: Sequence[LakeCol
 
 
 def _read_file(store: Store, columns: Sequence[LakeColumn], file: DataFile) -> Content:
+    return content_of(get_file(store, file), columns)
+
+
+def get_file(store: Store, file: DataFile) -> bytes:
+    """A file's bytes, if they are those that were written.
+
+    Raises:
+        LakeUnavailable: it is not there.
+        ExportRefused: it is another.
+    """
     content = store.get(file.path)
     if len(content) != file.bytes or hashlib.sha256(content).hexdigest() != file.sha256:
         raise ExportRefused(
@@ -349,7 +367,7 @@ def _read_file(store: Store, columns: Sequence[LakeColumn], file: DataFile) -> C
             "or others",
             hint="`drivetrain prove --deep` says what else is wrong. Nothing was dropped.",
         )
-    return content_of(content, columns)
+    return content
 
 
 def content_of(content: bytes, columns: Sequence[LakeColumn]) -> Content:

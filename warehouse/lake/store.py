@@ -31,6 +31,16 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Version:
+    """One version of an object in a bucket that keeps them; a marker says that the object was removed."""
+
+    path: str
+    id: str
+    latest: bool
+    marker: bool
+
+
+@dataclass(frozen=True)
 class Store:
     """A root and how to reach it.
 
@@ -137,9 +147,47 @@ class Store:
             )
 
     def remove(self, path: str) -> None:
-        """Remove an object; nothing, if it is not there."""
+        """Remove an object for good, with every version that its bucket keeps of it; nothing, if it is not there."""
         with self._told(path), contextlib.suppress(FileNotFoundError):
-            self.file_system().rm_file(self._at(path))
+            if self.local:
+                self.file_system().rm_file(self._at(path))
+                return
+            versions = [each for each in self.versions(path) if each.path == path]
+            for each in versions:
+                self._ask("delete_object", Key=self._key(path), VersionId=each.id)
+            if not versions:
+                self._ask("delete_object", Key=self._key(path))
+
+    def versions(self, prefix: str = "") -> list[Version]:
+        """Every version of every object whose path begins so, those that were removed included.
+
+        A folder keeps none: there it is each file. A bucket without versions has one of each object.
+        """
+        if self.local:
+            return [Version(each.path, "", True, False) for each in self.list(prefix)]
+        found: list[Version] = []
+        asked: dict[str, str] = {"Prefix": self._key(prefix)}
+        with self._told(prefix):
+            while True:
+                page = self._ask("list_object_versions", **asked)
+                for kind in ("Versions", "DeleteMarkers"):
+                    found += [
+                        Version(
+                            each["Key"].removeprefix(self._key("")), each["VersionId"], each["IsLatest"],
+                            kind == "DeleteMarkers",
+                        )
+                        for each in page.get(kind, [])
+                    ]  # fmt: skip
+                if not page.get("IsTruncated"):
+                    return found
+                asked |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    def _key(self, path: str) -> str:
+        """Of an object within its bucket."""
+        return self._at(path).partition("/")[2]
+
+    def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        return self.file_system().call_s3(operation, Bucket=self.root.partition("/")[0], **parameters)
 
     @contextlib.contextmanager
     def _told(self, path: str) -> Generator[None]:

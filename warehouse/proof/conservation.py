@@ -1,9 +1,9 @@
 """Every row accounted for: what the ledger says of each month, held against the stores themselves.
 
-For a month that left its source, what came from there is what the warehouse has of it and what the lake has: neither
-less (lost) nor more (duplicated). What the lake's table has is what the ledger's moves wrote, and nothing else
-(resurrected), and each file is what was written (altered). ``deep`` reads every byte: files are loaded back into
-PostgreSQL, cast to the columns' own types, and hashed there.
+For a month that left its source, what came from there is what the warehouse has of it, what the lake has, and what
+reached its retention: neither less (lost) nor more (duplicated). What the lake's table has is what the ledger's moves
+wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads every byte: files are
+loaded back into PostgreSQL, cast to the columns' own types, and hashed there.
 
 What does not belong here: mending anything; and any code of the verbs whose work this is.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -58,12 +57,14 @@ class Account:
         warm: in the raw table.
         cold: in the lake's table, by its log.
         came: that left the source; None for a month that the source has still.
+        expired: that reached their retention in the warehouse or in the lake.
     """
 
     month: dt.date
     warm: int
     cold: int
     came: int | None
+    expired: int = 0
 
 
 @dataclass
@@ -140,6 +141,8 @@ class _Proof:
     store: Store
     deep: bool
     proof: TableProof
+    expired: dict[dt.date, Amount] = field(default_factory=dict[dt.date, Amount])
+    unfinished: set[dt.date] = field(default_factory=set[dt.date])
 
     def find(self, month: dt.date | None, kind: Kind, message: str) -> None:
         self.proof.findings.append(Finding(self.system.system, self.name, month, kind, message))
@@ -156,30 +159,39 @@ class _Proof:
         time = self.system.tables[self.name].time
         assert time is not None
         columns: list[tuple[str, str]] = self.connection.execute(queries.COLUMNS, (quoted,)).fetchall()  # type: ignore[assignment]
-        warm: dict[dt.date, int] = dict(self.connection.execute(queries.by_month(raw, time)).fetchall())
+        left = [move.month for move in moves if move.counts and move.from_tier == "hot"] if self.deep else []
+        counted = queries.by_month(raw, time, queries.row_hash(columns, cast=False), left)
+        warm = {month: (rows, int(digest)) for month, rows, digest in self.connection.execute(counted)}
         known = {month: (rows, tier) for month, rows, _, tier in self.connection.execute(queries.CHUNKS, whose)}
+        for month, rows, digest, begun in self.connection.execute(queries.EXPIRED, whose):
+            self.expired[month] = (rows, int(digest))
+            if begun:
+                self.unfinished.add(month)
+                self.find(month, "unfinished", "files of rows that expired are being removed")
         self._lake(moves, files, columns)
-        for month in sorted({*warm, *known, *(move.month for move in moves if move.state != "undone")}):
-            of_month = [move for move in moves if move.month == month]
-            self._month(month, warm.get(month, 0), known.get(month), of_month, raw, columns)
+        by_month: dict[dt.date, list[_Move]] = {}
+        for move in moves:
+            by_month.setdefault(move.month, []).append(move)
+        for month in sorted({*warm, *known, *self.expired, *(m.month for m in moves if m.state != "undone")}):
+            self._month(month, warm.get(month, (0, 0)), known.get(month), by_month.get(month, []))
         self._kept(moves, columns)
 
     def _month(
         self,
         month: dt.date,
-        warm: int,
+        held: Amount,
         known: tuple[int, str] | None,
         moves: Sequence[_Move],
-        raw: sql.Identifier,
-        columns: list[tuple[str, str]],
     ) -> None:
         """What came is what there is."""
+        warm, digest = held
         live = [move for move in moves if move.counts]
         hot = [move.content for move in live if move.from_tier == "hot" and move.content]
         cold = [move.content for move in live if move.from_tier == "warm" and move.content]
         rows_cold = sum(rows for rows, _ in cold)
         came = sum(rows for rows, _ in hot) if hot else None
-        self.proof.accounts.append(Account(month, warm, rows_cold, came))
+        expired, expired_hash = self.expired.get(month, (0, 0))
+        self.proof.accounts.append(Account(month, warm, rows_cold, came, expired))
         for move in moves:
             if move.state in ("planned", "detached", "exported", "verified"):
                 self.find(month, "unfinished", f"move {move.id} ({move.from_tier}) is {move.state}")
@@ -187,10 +199,15 @@ class _Proof:
             return  # the warehouse is about to be given what left
         if hot:
             assert came is not None
-            self._compare(month, "the warehouse", warm, came - rows_cold)
-            if self.deep and warm == came - rows_cold:
-                due = (sum(h for _, h in hot) - sum(h for _, h in cold)) % _MODULUS
-                self._compare_hash(month, "the warehouse", self._of_month(raw, columns, month), due)
+            due_rows = came - rows_cold - expired
+            if expired and warm > due_rows:
+                told = f"the warehouse has {warm:,} rows of {due_rows:,}: {expired:,} had reached their retention"
+                self.find(month, "resurrected", told)
+            else:
+                self._compare(month, "the warehouse", warm, due_rows)
+            if self.deep and warm == due_rows:
+                due = (sum(h for _, h in hot) - sum(h for _, h in cold) - expired_hash) % _MODULUS
+                self._compare_hash(month, "the warehouse", digest, due)
         elif cold:
             self._compare(month, "the warehouse", warm, 0)
         elif known is not None and known[1] == "warehouse":
@@ -205,15 +222,6 @@ class _Proof:
     def _compare_hash(self, month: dt.date, where: str, found: int, due: int) -> None:
         if found != due:
             self.find(month, "altered", f"{where} has other content than what came ({found:016x}, not {due:016x})")
-
-    def _of_month(self, raw: sql.Identifier, columns: list[tuple[str, str]], month: dt.date) -> int:
-        time = self.system.tables[self.name].time
-        condition = sql.SQL("date_trunc('month', {}::timestamp)::date = {}").format(
-            sql.Identifier(time or ""), sql.Literal(month)
-        )
-        row = self.connection.execute(queries.amount(raw, queries.row_hash(columns, cast=False), condition)).fetchone()
-        assert row is not None
-        return int(row[1])
 
     def _kept(self, moves: Sequence[_Move], columns: list[tuple[str, str]]) -> None:
         """What a flipped move keeps in the warehouse until it is dropped is there; and nothing else is."""
@@ -250,6 +258,7 @@ class _Proof:
         came_back = {move.export for move in moves if move.export and move.state == "undone"}
         active = self._log()
         there = {each.path: each.bytes for each in self.store.list() if not each.path.startswith("_delta_log/")}
+        self._versions(set(there))
         for file in counted:
             month = by_id[file.move].month
             self.proof.files += 1
@@ -263,20 +272,30 @@ class _Proof:
         named = {file.path for file in counted}
         for path in sorted({*active, *there} - named):
             export = "-".join(path.rpartition("/")[2].split("-")[:2])
+            if path.partition("/")[0] in {f"month={month:%Y-%m}" for month in self.unfinished}:
+                continue  # the next run ends it
             if export in under_way or (export in came_back and path in active):
                 continue  # its move is not done, or the next one takes it out
             what = "in the lake's table" if path in active else "in its folder"
             self.find(None, "resurrected", f"{path} is {what}, and no month has it")
-        sums: Counter[int] = Counter()
+        by_move: dict[int, list[_File]] = {}
         for file in counted:
-            sums[file.move] += file.rows
+            by_move.setdefault(file.move, []).append(file)
         for move in moves:
-            if move.counts and move.from_tier == "warm" and move.content and sums[move.id] != move.content[0]:
-                self._compare(move.month, "the lake's files of it", sums[move.id], move.content[0])
-        if self.deep:
-            for move in moves:
-                if move.counts and move.from_tier == "warm" and move.content:
-                    self._read(move, [file for file in counted if file.move == move.id], there, columns)
+            if move.counts and move.from_tier == "warm" and move.content:
+                of_move = by_move.get(move.id, [])
+                rows = sum(file.rows for file in of_move)
+                if rows != move.content[0]:
+                    self._compare(move.month, "the lake's files of it", rows, move.content[0])
+                if self.deep:
+                    self._read(move, of_move, there, columns)
+
+    def _versions(self, there: set[str]) -> None:
+        """A bucket that keeps versions has none of files that are gone."""
+        versions = self.store.versions()
+        for path in sorted({each.path for each in versions} - there):
+            if not path.startswith("_delta_log/"):
+                self.find(None, "resurrected", f"the bucket keeps an old version of {path}")
 
     def _log(self) -> set[str]:
         """The paths of the lake's table, by its own log."""

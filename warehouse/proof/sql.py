@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from psycopg import sql
@@ -23,6 +24,11 @@ SELECT f.move, f.path, f.rows, f.bytes, f.sha256
  WHERE m.system = %s AND m.table_name = %s ORDER BY f.path
 """
 
+EXPIRED = """
+SELECT month, sum(rows)::bigint, sum(hash), bool_or(state = 'begun' AND tier = 'cold') FROM platform.expiry
+ WHERE system = %s AND table_name = %s AND month IS NOT NULL AND tier <> 'hot' GROUP BY month
+"""
+
 CHUNKS = """
 SELECT to_date(chunk, 'YYYY-MM'), rows, agrees, tier FROM platform.raw_content
  WHERE system = %s AND table_name = %s AND chunk ~ '^[0-9]{4}-[0-9]{2}$'
@@ -34,11 +40,11 @@ SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
 """
 
 
-def by_month(relation: sql.Identifier, time: str) -> sql.Composed:
-    """Rows of each month of a table."""
-    return sql.SQL("SELECT date_trunc('month', {}::timestamp)::date, count(*) FROM {} GROUP BY 1").format(
-        sql.Identifier(time), relation
-    )
+def by_month(relation: sql.Identifier, time: str, hashed: sql.Composable, months: Sequence[dt.date]) -> sql.Composed:
+    """Rows of each month of a table, in one pass; of some months the sum of their hashes modulo 2^64, too."""
+    month = sql.SQL("date_trunc('month', {}::timestamp)::date").format(sql.Identifier(time))
+    among = sql.SQL("FILTER (WHERE {} = ANY({}::date[]))").format(month, sql.Literal(list(months)))
+    return sql.SQL("SELECT {}, count(*), {} FROM {} GROUP BY 1").format(month, _sum(hashed, among), relation)
 
 
 def row_hash(columns: Sequence[tuple[str, str]], *, cast: bool) -> sql.Composed:
@@ -52,9 +58,12 @@ def row_hash(columns: Sequence[tuple[str, str]], *, cast: bool) -> sql.Composed:
     return sql.SQL("hash_record_extended(ROW({}), 0)").format(sql.SQL(", ").join(parts))
 
 
-def amount(relation: sql.Composable, hashed: sql.Composable, condition: sql.Composable | None = None) -> sql.Composed:
+def amount(relation: sql.Composable, hashed: sql.Composable) -> sql.Composed:
     """Rows of a relation and the sum of their hashes modulo 2^64."""
+    return sql.SQL("SELECT count(*), {} FROM {}").format(_sum(hashed), relation)
+
+
+def _sum(hashed: sql.Composable, among: sql.Composable = sql.SQL("")) -> sql.Composed:
     return sql.SQL(
-        "SELECT count(*), mod(mod(coalesce(sum({}), 0), 18446744073709551616) + 18446744073709551616,"
-        " 18446744073709551616) FROM {} WHERE {}"
-    ).format(hashed, relation, condition or sql.SQL("true"))
+        "mod(mod(coalesce(sum({}) {}, 0), 18446744073709551616) + 18446744073709551616, 18446744073709551616)"
+    ).format(hashed, among)

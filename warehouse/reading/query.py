@@ -27,7 +27,7 @@ from warehouse.postgres.carriage import Carriage, CarriedColumn
 from warehouse.postgres.introspection import read_tables
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.reading.scans import Condition, Scan, plan_query
-from warehouse.state.moves import read_files, read_moves
+from warehouse.state.moves import extent_of_lake, files_in_lake, months_in_lake
 
 #: Extensions would be fetched from elsewhere in the middle of a query.
 _ENGINE: Any = {"threads": "2", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -196,20 +196,19 @@ def _files(
     buckets = None
     if subjects is not None and all(isinstance(value, int if layout.whole else str) for value in subjects):
         buckets = {layout.bucket_of(value) for value in subjects if not isinstance(value, float)}
-    paths: list[str] = []
-    for move in read_moves(connection, scan.system, scan.table):
-        if move.from_tier != "warm" or move.state not in ("flipped", "dropped"):
-            continue
-        start, end = (
-            dt.datetime.combine(day, dt.time(), dt.UTC) for day in (move.month, shifted("month", move.month, 1))
+    months = [
+        month
+        for month in months_in_lake(connection, scan.system, scan.table)
+        if policy.time is None
+        or scan.within(
+            policy.time,
+            *(dt.datetime.combine(day, dt.time(), dt.UTC) for day in (month, shifted("month", month, 1))),
         )
-        wanted = policy.time is None or scan.within(policy.time, start, end)
-        for file in read_files(connection, move):
-            counts[2], counts[3] = counts[2] + 1, counts[3] + file.bytes
-            if wanted and (buckets is None or file.bucket in buckets):
-                counts[0], counts[1] = counts[0] + 1, counts[1] + file.bytes
-                paths.append(file.path)
-    return paths
+    ]
+    files = files_in_lake(connection, scan.system, scan.table, months, buckets)
+    looked = (len(files), sum(size for _, size in files), *extent_of_lake(connection, scan.system, scan.table))
+    counts[:] = [before + more for before, more in zip(counts, looked, strict=True)]
+    return [path for path, _ in files]
 
 
 def _warm(

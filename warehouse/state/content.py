@@ -56,6 +56,14 @@ def record_content(
         )
 
 
+def amend_content(connection: Connection, system: str, table: str, chunk: str, held: Fingerprint) -> None:
+    """A chunk has other rows from now on, and has them at the source too: whether both agreed stays as it was."""
+    connection.execute(
+        "UPDATE platform.raw_content SET rows = %s, digest = %s WHERE system = %s AND table_name = %s AND chunk = %s",
+        (held.rows, held.digest, system, table, chunk),
+    )
+
+
 def forget_content(connection: Connection, system: str, table: str, chunks: Iterable[str]) -> None:
     """Drop chunks that the table no longer has."""
     connection.execute(

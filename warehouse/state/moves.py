@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from warehouse.errors import Busy
 from warehouse.lake.export import NOTHING, Content, DataFile
 from warehouse.postgres.sessions import Connection
 
-State = Literal["planned", "detached", "exported", "verified", "flipped", "dropped", "undone"]
+State = Literal["planned", "detached", "exported", "verified", "flipped", "dropped", "undone", "expired"]
 
 _COLUMNS = sql.SQL(
     "id, system, table_name, month, from_tier, part, state, reason, relation, kept_rows, kept_hash, rows, hash, export,"
@@ -190,6 +190,46 @@ def read_files(connection: Connection, move: Move) -> list[DataFile]:
     ]
 
 
+def replace_files(
+    connection: Connection, move: Move, files: Sequence[DataFile], content: Content, why: str, run_id: str | None = None
+) -> None:
+    """A month of the lake has other files from now on, for some of its rows expired; without any, all of them did."""
+    connection.execute("DELETE FROM platform.lake_file WHERE move = %s", (move.id,))
+    record_files(connection, move, files)
+    amounts = {"rows": content.rows, "hash": str(content.hash), "why": why}
+    if not files:
+        advance(connection, move, "expired", content=NOTHING, detail={"why": why}, run_id=run_id)
+        return
+    changed = connection.execute(
+        "UPDATE platform.tier_move SET rows = %s, hash = %s, changed_at = clock_timestamp()"
+        " WHERE id = %s AND state = %s",
+        (content.rows, content.hash, move.id, move.state),
+    ).rowcount
+    if not changed:
+        raise Busy(f"{move.name}: somebody else is moving it", hint="Nothing was changed. Look again.")
+    _note(connection, move.id, move.state, amounts, run_id)
+
+
+def stale_files(connection: Connection, system: str, table: str) -> dict[dt.date, tuple[int, int]]:
+    """Files of months that came back from the lake, by month: how many, and their bytes. They are nobody's rows."""
+    rows = connection.execute(
+        "SELECT m.month, count(*), sum(f.bytes)::bigint FROM platform.lake_file AS f"
+        " JOIN platform.tier_move AS m ON m.id = f.move"
+        " WHERE m.system = %s AND m.table_name = %s AND m.state = 'undone' GROUP BY m.month",
+        (system, table),
+    )
+    return {month: (count, size) for month, count, size in rows}
+
+
+def forget_stale_files(connection: Connection, system: str, table: str, month: dt.date) -> None:
+    """They were removed."""
+    connection.execute(
+        "DELETE FROM platform.lake_file AS f USING platform.tier_move AS m WHERE m.id = f.move"
+        " AND m.system = %s AND m.table_name = %s AND m.month = %s AND m.state = 'undone'",
+        (system, table, month),
+    )
+
+
 def months_that_left(connection: Connection, system: str, table: str) -> set[dt.date]:
     """Months of a table of which the source no longer tells everything: they left it, or are about to."""
     rows = connection.execute(
@@ -208,6 +248,29 @@ def months_in_lake(connection: Connection, system: str, table: str) -> set[dt.da
         (system, table),
     )
     return {month for (month,) in rows}
+
+
+def files_in_lake(
+    connection: Connection, system: str, table: str, months: Collection[dt.date], buckets: Collection[int] | None
+) -> list[tuple[str, int]]:
+    """The files that readers take from the lake: path and bytes; of these months, and buckets unless all are wanted."""
+    return connection.execute(
+        "SELECT f.path, f.bytes FROM platform.tier_move AS m JOIN platform.lake_file AS f ON f.move = m.id"
+        " WHERE m.system = %s AND m.table_name = %s AND m.from_tier = 'warm' AND m.state IN ('flipped', 'dropped')"
+        " AND m.month = ANY(%s::date[]) AND (%s::integer[] IS NULL OR f.bucket = ANY(%s::integer[])) ORDER BY f.path",
+        (system, table, list(months), *[None if buckets is None else list(buckets)] * 2),
+    ).fetchall()
+
+
+def extent_of_lake(connection: Connection, system: str, table: str) -> tuple[int, int]:
+    """How many files and bytes readers take from the lake in all."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(f.bytes), 0)::bigint"
+        " FROM platform.tier_move AS m JOIN platform.lake_file AS f ON f.move = m.id"
+        " WHERE m.system = %s AND m.table_name = %s AND m.from_tier = 'warm' AND m.state IN ('flipped', 'dropped')",
+        (system, table),
+    ).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
 
 
 def in_lake(connection: Connection, system: str, table: str, month: dt.date) -> Move | None:
@@ -230,9 +293,9 @@ def bring_back(connection: Connection, move: Move, why: str, run_id: str | None 
     )
 
 
-def due_in_warehouse(moves: Sequence[Move], month: dt.date) -> Content:
-    """What the raw table has of a month that left its source: what came, without what went on into the lake."""
-    due = NOTHING
+def due_in_warehouse(moves: Sequence[Move], month: dt.date, expired: Content) -> Content:
+    """What the raw table has of a month that left its source: what came, without what expired or is in the lake."""
+    due = NOTHING - expired
     for move in moves:
         if move.month == month and move.content is not None and move.state in ("flipped", "dropped"):
             due = due + move.content if move.from_tier == "hot" else due - move.content

@@ -31,6 +31,7 @@ from warehouse.postgres.copying import Copied, copy_across
 from warehouse.postgres.fingerprints import Fingerprint, fingerprints
 from warehouse.postgres.introspection import LiveColumn
 from warehouse.postgres.locks import attempt
+from warehouse.postgres.relations import is_filled
 from warehouse.postgres.sessions import Connection
 from warehouse.state import raw_layout as layout
 from warehouse.state.changes import ChangeFeed, feed_columns
@@ -302,7 +303,7 @@ class RawTable:
         rest = [name for name in columns if name not in self.key]
         assignments = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest)
         identifiers = sql.SQL(", ").join(map(sql.Identifier, columns))
-        child = sql.Identifier(self.schema, self._child_name(month))
+        child = self.child(month)
         self.feed.note_merged(child, staged, condition, parameters)
         action = (
             # *<> compares images: it sees 1.0 become 1.00, and needs no equality operator (json, point).
@@ -361,7 +362,7 @@ class RawTable:
         Raises:
             Busy: readers held the parent all through the retries.
         """
-        child = sql.Identifier(self.schema, self._child_name(month))
+        child = self.child(month)
         run = self.connection.execute
 
         def detach() -> None:
@@ -369,6 +370,28 @@ class RawTable:
             run(sql.SQL("ALTER TABLE {} RENAME TO {}").format(child, sql.Identifier(name)))
 
         self._with_short_locks(detach)
+
+    def child(self, month: dt.date | None) -> sql.Identifier:
+        """Where a month's rows are; all of them, for a table that is not kept by month."""
+        return sql.Identifier(self.schema, self._child_name(month))
+
+    def expire(self, condition: sql.Composable, month: dt.date | None) -> None:
+        """Delete rows that nobody may have any more; a month without any other row goes whole.
+
+        Models keep what they made of a month's rows, as they do when a month goes to the lake; of a table that is not
+        kept by month they hear what went.
+
+        Raises:
+            Busy: readers held the parent all through the retries.
+        """
+        child = self.child(month)
+        run = self.connection.execute
+        if month is None:
+            self.feed.note_deleted(child, condition, {})
+        elif not is_filled(self.connection, child, sql.SQL("({}) IS NOT TRUE").format(condition)):
+            self._with_short_locks(partial(run, sql.SQL("DROP TABLE {}").format(child)))
+            return
+        run(sql.SQL("DELETE FROM {} WHERE {}").format(child, condition))
 
     def _child_name(self, month: dt.date | None) -> str:
         if month is None:

@@ -11,18 +11,19 @@ from psycopg import sql
 
 from warehouse.catalog.model import System
 from warehouse.errors import DrivetrainError
-from warehouse.lake.store import Store
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import read_table
-from warehouse.postgres.relations import filled
-from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+from warehouse.postgres.relations import UNKNOWN_SIZE, is_filled, partition_sizes, referenced_by
+from warehouse.postgres.sessions import Connection, connect, translated
+from warehouse.state.holds import read_holds
 from warehouse.state.moves import Move, note_failure, read_moves
 from warehouse.state.raw_store import RawTable
+from warehouse.state.rehydrations import read_rehydrations
+from warehouse.state.tiered import Places, Tiered, lock, tiered
 from warehouse.tiering import sql as queries
 from warehouse.tiering.cooling import Cooling
 from warehouse.tiering.leaving import Leaving
-from warehouse.tiering.plan import Facts, HotMonth, Step, WarmMonth, plan_table
-from warehouse.tiering.table import Tiered, lock, tiered
+from warehouse.tiering.plan import Facts, HotMonth, Step, WarmMonth, kept_until, plan_table
 
 
 @dataclass(frozen=True)
@@ -40,36 +41,29 @@ class Done:
     failure: DrivetrainError | None = None
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where a system's tables are.
-
-    Attributes:
-        source: the operational database, for a member of the tables' owner; None where nothing leaves it.
-        warehouse: the warehouse.
-        lake: root of the cold tier.
-    """
-
-    source: Dsn | None
-    warehouse: Dsn
-    lake: Store
-
-
 def read_facts(source: Connection | None, warehouse: Connection, system: System, table: Tiered) -> Facts:
     """What there is of a table."""
     return Facts(
         hot=_hot(source, system, table) if source is not None else {},
         warm=_warm(warehouse, table),
         moves=read_moves(warehouse, system.system, table.name),
-        referenced_by=[]
-        if source is None
-        else [
-            f"{name} of {schema}.{other}"
-            for name, schema, other in source.execute(
-                queries.REFERENCED_BY, (sql.Identifier(*system.source_of(table.name)).as_string(source),)
-            )
-        ],
+        referenced_by=[] if source is None else referenced_by(source, sql.Identifier(*system.source_of(table.name))),
+        frozen=_frozen(warehouse, system, table),
+        lag=None if source is None else _lag(source),
+        back={each.month: each.until for each in read_rehydrations(warehouse, system.system, table.name)},
     )
+
+
+def _frozen(warehouse: Connection, system: System, table: Tiered) -> str | None:
+    for hold in read_holds(warehouse, system.system):
+        if hold.subject is None and hold.table in (None, table.name):
+            return f"{hold.reason} (hold {hold.id})"
+    return None
+
+
+def _lag(source: Connection) -> dt.timedelta | None:
+    row = source.execute(queries.LAG).fetchone()
+    return row[0] if row else None
 
 
 def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, HotMonth]:
@@ -77,32 +71,30 @@ def _hot(source: Connection, system: System, table: Tiered) -> dict[dt.date, Hot
     live = read_table(source, schema, name)
     if live is None or live.strategy != "range":
         return {}
-    parent = sql.Identifier(schema, name).as_string(source)
-    sizes = {(row[0], row[1]): (row[2], row[3]) for row in source.execute(queries.SIZES, (parent,))}
+    sizes = partition_sizes(source, sql.Identifier(schema, name))
     partitions = {partition.name: partition for partition in live.partitions if partition.level == 1}
-    spans = [(partitions[each], span) for each, span in spans_of(live).items()]
-    has_rows = filled(source, [sql.Identifier(partition.schema, partition.name) for partition, _ in spans])
     found: dict[dt.date, HotMonth] = {}
-    for (partition, span), rowful in zip(spans, has_rows, strict=True):
-        rows, size = sizes.get((partition.schema, partition.name), (0, 0))
+    for each, span in spans_of(live).items():
+        partition = partitions[each]
+        size = sizes.get((partition.schema, partition.name), UNKNOWN_SIZE)
+        filled = size.paged and is_filled(source, sql.Identifier(partition.schema, partition.name))
         whole = span.period == "month" and partition.leaf
-        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, rows, size, rowful, whole))
+        found.setdefault(span.start.date().replace(day=1), HotMonth(partition, size.rows, size.bytes, filled, whole))
     return found
 
 
 def _warm(warehouse: Connection, table: Tiered) -> dict[dt.date, WarmMonth]:
-    schema = table.system.raw_schema
-    live = read_table(warehouse, schema, table.name)
+    live = read_table(warehouse, table.system.raw_schema, table.name)
     if live is None:
         return {}
-    parent = sql.Identifier(schema, table.name).as_string(warehouse)
-    sizes = {row[1]: (row[2], row[3]) for row in warehouse.execute(queries.SIZES, (parent,))}
-    spans = spans_of(live)
-    has_rows = filled(warehouse, [sql.Identifier(schema, name) for name in spans])
-    return {
-        span.start.date(): WarmMonth(*sizes.get(name, (0, 0)), rowful)
-        for (name, span), rowful in zip(spans.items(), has_rows, strict=True)
-    }
+    raw = table.system.raw_schema
+    sizes = partition_sizes(warehouse, sql.Identifier(raw, table.name))
+    found: dict[dt.date, WarmMonth] = {}
+    for name, span in spans_of(live).items():
+        size = sizes.get((raw, name), UNKNOWN_SIZE)
+        filled = size.paged and is_filled(warehouse, sql.Identifier(raw, name))
+        found[span.start.date()] = WarmMonth(size.rows, size.bytes, filled)
+    return found
 
 
 def look(places: Places, system: System, name: str, at: dt.datetime) -> list[Step]:
@@ -161,7 +153,8 @@ def move_table(
             if tell is not None:
                 tell(f"{system.system}.{name} {step.month:%Y-%m}: {step.kind}")
             try:
-                done.append(Done(step, _take(places, source, warehouse, table, facts, step, at + keep, run_id)))
+                until = kept_until(table.policy, step.month, at + keep)
+                done.append(Done(step, _take(places, source, warehouse, table, facts, step, until, run_id)))
             except DrivetrainError as error:
                 if not warehouse.closed:
                     kind = type(error).__name__

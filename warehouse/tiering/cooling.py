@@ -34,9 +34,10 @@ from warehouse.lake.export import (
 from warehouse.lake.layout import MONTH
 from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
-from warehouse.state.moves import Move, advance, begin, read_files, read_moves, record_files
+from warehouse.state.moves import Move, advance, begin, forget_stale_files, read_files, read_moves, record_files
 from warehouse.state.raw_store import RawTable
-from warehouse.tiering.table import Tiered
+from warehouse.state.rehydrations import end_rehydration
+from warehouse.state.tiered import Tiered
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Cooling:
         """Note a move."""
         system, name = self.table.system.system, self.table.name
         with self.connection.transaction():
+            end_rehydration(self.connection, system, name, month)
             return begin(
                 self.connection, system, name, month, "warm",
                 reason=reason, export=export_name(), run_id=self.run_id,
@@ -93,7 +95,7 @@ class Cooling:
         assert move.export is not None
         if self.table.lake.committed(move.export):
             return self._exported(move)
-        for left in self._files_of(move.export):  # of a run that was cut off before it had noted them
+        for left in self._files_of(move):  # of a run that was cut off before it had noted them
             self.table.lake.store.remove(left.path)
         child = self.table.child(move.month)
         with translated(move.name), self.connection.transaction():
@@ -120,6 +122,8 @@ class Cooling:
         self.table.lake.commit(move.export, files, removed=stale)
         for path in stale:
             self.table.lake.store.remove(path)
+        with self.connection.transaction():
+            forget_stale_files(self.connection, move.system, move.table, move.month)
         return self._exported(move)
 
     def _moves(self, move: Move) -> list[Move]:
@@ -141,9 +145,11 @@ class Cooling:
         with self.connection.transaction():
             return advance(self.connection, move, "exported", relation=child, run_id=self.run_id)
 
-    def _files_of(self, export: str) -> list[Stored]:
-        """Files that an export wrote, committed or not."""
-        return [each for each in self.table.lake.store.list() if each.path.rpartition("/")[2].startswith(export)]
+    def _files_of(self, move: Move) -> list[Stored]:
+        """Files that a move wrote, committed or not. Only its month is listed: a lake has many."""
+        assert move.export is not None
+        there = self.table.lake.store.list(f"{MONTH}={move.month:%Y-%m}/")
+        return [each for each in there if each.path.rpartition("/")[2].startswith(move.export)]
 
     def _verify(self, move: Move) -> Move:
         """Read the files anew and compare; else undo the move."""
@@ -230,7 +236,7 @@ class Cooling:
         """Give a move up that is not flipped: its files leave the lake's table, and then the lake."""
         assert move.export is not None
         assert move.state in ("planned", "exported", "verified")
-        files = self._files_of(move.export)
+        files = self._files_of(move)
         if self.table.lake.committed(move.export):
             self.table.lake.commit(f"{move.export} undone", [], removed=[file.path for file in files])
         for file in files:

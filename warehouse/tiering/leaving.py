@@ -30,12 +30,13 @@ from warehouse.postgres.locks import attempt
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.content import Content as Chunk
-from warehouse.state.content import record_content
+from warehouse.state.content import read_content, record_content
+from warehouse.state.expiries import expired_content
 from warehouse.state.moves import Move, advance, begin, due_in_warehouse, in_lake
 from warehouse.state.raw_store import RawTable
+from warehouse.state.returning import come_back
+from warehouse.state.tiered import Tiered
 from warehouse.tiering import sql as queries
-from warehouse.tiering.returning import come_back
-from warehouse.tiering.table import Tiered
 
 _TRUE = sql.SQL("true")
 _ATTEMPTS, _LOCK_TIMEOUT, _PAUSE = 30, 200, 0.5
@@ -156,14 +157,17 @@ class Leaving:
             come_back(self.dsn, self.warehouse, self.table, self.raw, cold, f"rows came late: move {move.id}")
         with translated(f"{move.name} (warehouse)"), self.warehouse.transaction():
             before = self._held(move.month)
-            if move.part and before.rows:
+            late = bool(move.part and before.rows)
+            same = not late and before == kept
+            if late:
                 self._join(move, left, kept)
-            elif before != kept:
+            elif not same:
                 self._load(move, left)
-            added = self._held(move.month) - (before if move.part else NOTHING)
-            if not (move.part and before.rows) and added != kept:
+            held = before if same else self._held(move.month)  # a month is hashed no more often than it must be
+            added = held - (before if move.part else NOTHING)
+            if not late and added != kept:
                 raise _unequal(move, added, kept)
-            self._record(move.month)
+            self._record(move.month, held.rows if same else None)
             return advance(
                 self.warehouse, move, "flipped",
                 kept=kept, content=added, keep_until=self.keep_until, run_id=self.run_id,
@@ -194,13 +198,22 @@ class Leaving:
         if found != kept:
             raise _unequal(move, found, kept)
 
-    def _record(self, month: dt.date) -> None:
-        """What the warehouse has of the month now, as ingestion notes it."""
-        held = self.raw.fingerprints(sql.SQL("0"), of=self.table.child(month))
-        system, name = self.table.system.system, self.table.name
-        chunk = Chunk(next(iter(held.values())), True) if held else None
-        if chunk is not None:
-            record_content(self.warehouse, system, name, {f"{month:%Y-%m}": chunk}, dt.datetime.now(dt.UTC))
+    def _record(self, month: dt.date, same: int | None) -> None:
+        """What the warehouse has of the month now, as ingestion notes it.
+
+        Args:
+            month: which.
+            same: rows that were there already, and are as ingestion noted them; None: what it noted is over.
+        """
+        system, name, chunk = self.table.system.system, self.table.name, f"{month:%Y-%m}"
+        known = read_content(self.warehouse, system, name).get(chunk) if same is not None else None
+        if known is not None and known.held.rows == same:
+            held = known.held
+        else:
+            found = self.raw.fingerprints(sql.SQL("0"), of=self.table.child(month))
+            held = next(iter(found.values()), None)
+        if held is not None:
+            record_content(self.warehouse, system, name, {chunk: Chunk(held, True)}, dt.datetime.now(dt.UTC))
 
     def _select(self, left: sql.Identifier) -> sql.Composed:
         return sql.SQL("SELECT {} FROM {}").format(
@@ -220,7 +233,8 @@ class Leaving:
         """
         left = self._left(move)
         with translated(move.name), self.warehouse.transaction():
-            held, due = self._held(move.month), due_in_warehouse(moves, move.month)
+            expired = expired_content(self.warehouse, move.system, move.table, move.month)
+            held, due = self._held(move.month), due_in_warehouse(moves, move.month, expired)
             if held != due:
                 raise _unequal(move, held, due)
             if is_there(self.source, left):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from warehouse.catalog.age import Age
@@ -21,6 +21,8 @@ from warehouse.state.moves import Move
 Kind = Literal["go on", "drop", "leave", "join", "cool", "keep", "wait"]
 
 
+#: A source whose replica is further behind is left alone: what leaves it is more for the replica to catch up with.
+MOST_LAG = dt.timedelta(minutes=1)
 #: What each is, for a person.
 STEPS: Mapping[Kind, str] = {
     "go on": "go on",
@@ -66,12 +68,18 @@ class Facts:
         warm: months in the raw table.
         moves: of the ledger.
         referenced_by: foreign keys onto the table, which keep its partitions attached.
+        frozen: why nothing of the table moves: a legal hold of all of it.
+        lag: how far a replica of the source is behind, where the server tells.
+        back: months that are back from the lake because somebody asked for them, and until when.
     """
 
     hot: Mapping[dt.date, HotMonth]
     warm: Mapping[dt.date, WarmMonth]
     moves: Sequence[Move]
     referenced_by: Sequence[str] = ()
+    frozen: str | None = None
+    lag: dt.timedelta | None = None
+    back: Mapping[dt.date, dt.datetime] = field(default_factory=dict[dt.date, dt.datetime])
 
 
 @dataclass(frozen=True)
@@ -102,9 +110,29 @@ def plan_table(policy: Table, facts: Facts, at: dt.datetime) -> list[Step]:
     """What is to be done to a table: first what was begun, then what is due, oldest month first."""
     steps = [*_begun(facts, at)]
     busy = {step.month for step in steps if step.kind == "go on"}
-    steps += [step for step in _leaving(policy.tiers, facts, at) if step.month not in busy]
-    steps += [step for step in _cooling(policy.tiers, facts, at) if step.month not in busy]
+    expired = policy.expired_before(at)
+    for step in (*_leaving(policy.tiers, facts, at), *_cooling(policy.tiers, facts, at)):
+        if step.month in busy or (expired is not None and _end(step.month) <= expired):
+            continue  # all of an expired month goes, by retention, and nothing of it any further down
+        against = _against(facts, step)
+        steps.append(step if against is None else replace(step, kind="wait", reason=against))
     return steps
+
+
+def _against(facts: Facts, step: Step) -> str | None:
+    """What keeps every month of a table where it is."""
+    if facts.frozen is not None:
+        return f"legal hold: {facts.frozen}"
+    if step.kind in ("leave", "join") and facts.lag is not None and facts.lag > MOST_LAG:
+        return f"a replica of the source is {facts.lag.total_seconds():,.0f} s behind"
+    return None
+
+
+def kept_until(policy: Table, month: dt.date, until: dt.datetime) -> dt.datetime:
+    """Until when what moved is kept: no row of it beyond its retention."""
+    if policy.retention.until != "age" or policy.retention.age is None:
+        return until
+    return min(until, policy.retention.age.later(dt.datetime.combine(month, dt.time(), dt.UTC)))
 
 
 def age_of(tiers: Tiers, from_tier: Literal["hot", "warm"]) -> Age | None:
@@ -116,7 +144,11 @@ def age_of(tiers: Tiers, from_tier: Literal["hot", "warm"]) -> Age | None:
 
 def leaves_at(month: dt.date, age: Age) -> dt.datetime:
     """When the last row that a month may have reaches an age."""
-    return age.later(dt.datetime.combine(shifted("month", month, 1), dt.time(), dt.UTC))
+    return age.later(_end(month))
+
+
+def _end(month: dt.date) -> dt.datetime:
+    return dt.datetime.combine(shifted("month", month, 1), dt.time(), dt.UTC)
 
 
 def _begun(facts: Facts, at: dt.datetime) -> Iterator[Step]:
@@ -163,7 +195,10 @@ def _cooling(tiers: Tiers, facts: Facts, at: dt.datetime) -> Iterator[Step]:
         hot = [move for move in facts.moves if move.month == month and move.from_tier == "hot"]
         kind: Kind = "cool"
         reason = f"older than {age}"
-        if tiers.hot is not None and not hot:
+        until = facts.back.get(month)
+        if until is not None and until > at:
+            kind, reason = "keep", f"is back from the lake until {until:%Y-%m-%d %H:%M}"
+        elif tiers.hot is not None and not hot:
             kind, reason = "wait", "has not left the source yet"
         elif any(move.state != "dropped" for move in hot):
             kind, reason = "wait", "what left the source is kept still"

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from psycopg import sql
 
-#: Constraints elsewhere that reference the table: nothing can be detached from it.
-REFERENCED_BY = """
-SELECT f.conname::text, n.nspname::text, c.relname::text
-  FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = %s::regclass ORDER BY 1
-"""
-
 #: Foreign keys of a partition, the tables that they reference, and whether this role may lock those.
 REFERENCES = """
 SELECT f.conname::text, n.nspname::text, c.relname::text,
@@ -18,14 +11,8 @@ SELECT f.conname::text, n.nspname::text, c.relname::text,
   FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE f.conrelid = %s::regclass AND f.contype = 'f' ORDER BY 2, 3, 1
 """
-
-#: Rows and bytes of each partition, indexes and TOAST included.
-SIZES = """
-SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)
-  FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE i.inhparent = %s::regclass
-"""
-
+#: How far the furthest replica is behind in replaying; NULL without any, or if the role may not know.
+LAG = "SELECT max(replay_lag) FROM pg_stat_replication"
 
 OWNER = "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = %s::regclass"
 

@@ -13,10 +13,10 @@ from warehouse.lake.store import Store
 from warehouse.postgres.bounds import ends
 from warehouse.postgres.sessions import Connection, translated
 from warehouse.state.moves import Move, read_moves
+from warehouse.state.tiered import tiered
 from warehouse.tiering.apply import read_facts
 from warehouse.tiering.map import Holding, Shelf, Stock, TableMap, map_table
 from warehouse.tiering.plan import Step, plan_table
-from warehouse.tiering.table import tiered
 
 #: A table and its partitions: bound, rows (estimated), bytes with indexes and TOAST, whether it has a page of rows.
 _PARTITIONS = """

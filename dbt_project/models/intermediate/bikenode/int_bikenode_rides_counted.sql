@@ -4,6 +4,7 @@
     unique_key='id',
     touched={'raw_bikenode.rides': 'id'},
     period='month',
+    post_hook="delete from {{ this }} where started_at < platform.expired_before('raw_bikenode.rides')",
     group='bikenode',
     indexes=[{'columns': ['rider_month']}, {'columns': ['day']}],
 ) }}

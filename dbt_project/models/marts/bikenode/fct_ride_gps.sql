@@ -6,6 +6,7 @@
     unique_key='ride_id',
     touched={'raw_bikenode.gps_points': 'ride_id', 'raw_bikenode.rides': 'id'},
     period='started_at',
+    post_hook="delete from {{ this }} where started_at < platform.expired_before('raw_bikenode.rides')",
 ) }}
 
 -- Faster than this in m/s nobody rides: the limit that the catalog has for rides and samples.

@@ -1,4 +1,7 @@
-"""One table as tiering sees it: what lies in the warehouse and in the lake, and how."""
+"""One table as those see it who move or end its rows: what lies in the warehouse and in the lake, and how.
+
+What does not belong here: moving or ending them.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,23 @@ from warehouse.lake.layout import Layout, layout_of
 from warehouse.lake.store import Store
 from warehouse.postgres.carriage import Carriage, CarriedColumn
 from warehouse.postgres.introspection import read_table
-from warehouse.postgres.sessions import Connection
+from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.changes import relation_name
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a system's tables are.
+
+    Attributes:
+        source: the operational database, for a member of the tables' owner; None where nothing is to be done there.
+        warehouse: the warehouse.
+        lake: root of the cold tier.
+    """
+
+    source: Dsn | None
+    warehouse: Dsn
+    lake: Store
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ What does not belong here: why it comes back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +18,18 @@ from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.moves import Move, bring_back, read_files
 from warehouse.state.raw_store import RawTable
-from warehouse.tiering.table import Tiered
+from warehouse.state.tiered import Tiered
 
 
-def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, move: Move, why: str) -> None:
+def come_back(
+    dsn: Dsn,
+    connection: Connection,
+    table: Tiered,
+    raw: RawTable,
+    move: Move,
+    why: str,
+    note: Callable[[int], None] | None = None,
+) -> None:
     """Load a month's files into the raw table, and let readers take it from there.
 
     Args:
@@ -29,6 +38,8 @@ def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, mo
         table, raw: which.
         move: by which the month went into the lake, flipped or dropped.
         why: for the ledger.
+        note: is told the month's bytes in the warehouse, index included, in the same transaction; what it raises undoes
+            all of it.
 
     Raises:
         ExportRefused: what came is not what went. The month is in the lake as it was.
@@ -37,6 +48,23 @@ def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, mo
     sent = sql.Identifier(table.system.raw_schema, f"back_{move.id}")
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sent))  # of a run that was cut off
     _send(dsn, table, move, connection)
+    try:
+        _take_in(connection, table, raw, move, sent, why, note)
+    finally:
+        if not connection.closed:
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sent))
+
+
+def _take_in(
+    connection: Connection,
+    table: Tiered,
+    raw: RawTable,
+    move: Move,
+    sent: sql.Identifier,
+    why: str,
+    note: Callable[[int], None] | None,
+) -> None:
+    """The rows that were sent become the raw table's month, if they are what went."""
     with connection.transaction():
         if move.month in raw.months():
             there = content_on_server(connection, table.child(move.month), table.columns, sql.SQL("true"))
@@ -64,8 +92,11 @@ def come_back(dsn: Dsn, connection: Connection, table: Tiered, raw: RawTable, mo
                 hint="It is in the lake as it was. `drivetrain prove --deep` says what else is wrong.",
             )
         raw.finish_child(move.month, known=True)
-        connection.execute(sql.SQL("DROP TABLE {}").format(sent))
         bring_back(connection, move, why)
+        if note is not None:
+            whole = raw.child(move.month).as_string(connection)
+            row = connection.execute("SELECT pg_total_relation_size(%s::regclass)", (whole,)).fetchone()
+            note(row[0] if row else 0)
 
 
 def _send(dsn: Dsn, table: Tiered, move: Move, connection: Connection) -> None:

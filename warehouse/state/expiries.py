@@ -1,0 +1,93 @@
+"""The ledger of retention: which rows reached the age at which nobody may have them any more, and went.
+
+Like all of ``warehouse.state``, every function works on the caller's connection and commits nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from warehouse.lake.export import NOTHING, Content
+from warehouse.postgres.sessions import Connection
+
+Tier = Literal["hot", "warm", "cold"]
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """Rows of one month (None: of a table that is not kept by month) that went from one tier.
+
+    Attributes:
+        before: rows of an earlier time.
+        held: rows of that age that stayed, for a legal hold.
+        done: what went was looked for, and is nowhere there.
+    """
+
+    id: int
+    month: dt.date | None
+    tier: Tier
+    before: dt.datetime
+    rows: int
+    held: int
+    done: bool
+
+
+def begin_expiry(
+    connection: Connection,
+    system: str,
+    table: str,
+    month: dt.date | None,
+    tier: Tier,
+    before: dt.datetime,
+    reason: str,
+    *,
+    gone: Content = NOTHING,
+    held: int = 0,
+    run_id: str | None = None,
+) -> int:
+    """Note rows that go; returns the expiry's id. Not final before ``end_expiry``."""
+    row = connection.execute(
+        "INSERT INTO platform.expiry (system, table_name, month, tier, before, reason, state, rows, hash, held, run_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 'begun', %s, %s, %s, %s) RETURNING id",
+        (system, table, month, tier, before, reason, gone.rows, gone.hash, held, run_id),
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def count_expired(connection: Connection, expiry: int, rows: int) -> None:
+    """So many more rows went."""
+    connection.execute("UPDATE platform.expiry SET rows = rows + %s WHERE id = %s", (rows, expiry))
+
+
+def end_expiry(connection: Connection, expiry: int, detail: Mapping[str, Any]) -> None:
+    """What went was looked for, and is nowhere there: from now on the record is never changed."""
+    connection.execute(
+        "UPDATE platform.expiry SET state = 'done', done_at = clock_timestamp(), detail = detail || %s WHERE id = %s",
+        (json.dumps(detail), expiry),
+    )
+
+
+def read_expiries(connection: Connection, system: str, table: str) -> list[Expiry]:
+    """All of a table, oldest first."""
+    rows = connection.execute(
+        "SELECT id, month, tier, before, rows, held, state = 'done' FROM platform.expiry"
+        " WHERE system = %s AND table_name = %s ORDER BY id",
+        (system, table),
+    )
+    return [Expiry(*row) for row in rows]
+
+
+def expired_content(connection: Connection, system: str, table: str, month: dt.date) -> Content:
+    """What of a month expired in the warehouse and in the lake."""
+    row = connection.execute(
+        "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(hash), 0) FROM platform.expiry"
+        " WHERE system = %s AND table_name = %s AND month = %s AND tier <> 'hot'",
+        (system, table, month),
+    ).fetchone()
+    assert row is not None
+    return Content(row[0], int(row[1]) % 2**64)
