@@ -98,6 +98,13 @@ def test_a_table_that_stays_in_its_source_is_counted_there(facts: Bench, mapped:
     assert (rows(found)["hot"], rows(found)["warm"]) == (360, 360)
     assert [each[:3] for each in tonight(found)] == [("cool", "warehouse", 3)]
     assert set(found["lag_seconds"]) == {"warm"}
+    assert found["lag_seconds"]["warm"] > 30 * 86400
+    for month in ("2024-01-01", "2024-02-01", "2024-03-01"):  # months that were back until two days ago
+        facts.warehouse(
+            "INSERT INTO platform.rehydration (system, table_name, month, reason, until, rows, bytes)"
+            f" VALUES ('{facts.name}', 'facts', '{month}', 'asked', '{LATER}'::timestamptz - interval '2 days', 1, 1)"
+        )
+    assert mapped(LATER)["lag_seconds"]["warm"] == 2 * 86400
 
 
 def test_a_source_that_is_away_leaves_the_rest(facts: Bench, mapped: Mapped, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,7 +162,9 @@ def map_table(
     stock: Stock,
     steps: Sequence[Step],
     at: dt.datetime,
+    *,
     failure: DrivetrainError | None = None,
+    frozen: bool = False,
 ) -> TableMap:
     """A table's place on the map.
 
@@ -173,8 +175,10 @@ def map_table(
         steps: the plan.
         at: the moment that lag is counted up to.
         failure: what could not be read; the plan is then not known.
+        frozen: a legal hold keeps all of it where it is, which is no lag.
     """
     known = failure is None
+    late = [step for step in steps if not (frozen and step.kind == "wait")]
     return TableMap(
         system,
         table,
@@ -182,7 +186,7 @@ def map_table(
         stock,
         tuple(steps),
         tuple(_coming(steps, stock)),
-        _lag(policy.tiers, steps, stock, at) if known else {},
+        _lag(policy.tiers, late, stock, at) if known else {},
         failure,
     )
 
