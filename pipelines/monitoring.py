@@ -208,10 +208,12 @@ def read_proofs(instance: DagsterInstance, systems: Iterable[str]) -> dict[str, 
     found: dict[str, Proof] = {}
     for system in systems:
         key = dg.AssetCheckKey(keys.tiers(system), ACCOUNTED)
-        for last in history(key, limit=1, status={Status.SUCCEEDED, Status.FAILED}):
-            passed = history(key, limit=1, status={Status.SUCCEEDED})
-            at = passed[0].create_timestamp if passed else None
-            found[system] = Proof(last.status is Status.SUCCEEDED, last.create_timestamp, at)
+        done, passed = (
+            [each.event.timestamp for each in history(key, limit=1, status=status) if each.event]
+            for status in ({Status.SUCCEEDED, Status.FAILED}, {Status.SUCCEEDED})
+        )
+        if done:
+            found[system] = Proof(done == passed, done[0], passed[0] if passed else None)
     return found
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import yaml
 from deltalake import DeltaTable
 from ingesting import Bench
 
@@ -68,6 +70,22 @@ Row = tuple[str, ...]
 def tier(bench: Bench, tiers: dict[str, Any]) -> None:
     """Declare ``facts`` with tiers."""
     bench.monthly("facts", partition={"range": "at", "name": "{table}_y{year}m{month}"}, tiers=tiers)
+
+
+def environment(bench: Bench, folder: Path) -> dict[str, str]:
+    """Settings under which the command line and Dagster have the bench's system, with its policy of now."""
+    document = bench.system.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    (folder / f"{bench.name}.yaml").write_text(yaml.safe_dump(document))
+    settings = {
+        "HOME": str(folder),
+        "CATALOG": str(folder),
+        "WAREHOUSE_DSN": bench.pair.target.text,
+        "DAGSTER_DSN": bench.pair.target.text,
+        "TIER_GRACE": "0 days",
+        f"{bench.name.upper()}_DSN": bench.pair.primary.text,
+        f"{bench.name.upper()}_MAINTENANCE_DSN": bench.pair.source_admin,
+    }
+    return {f"DRIVETRAIN_{name}": value for name, value in settings.items()}
 
 
 def places(bench: Bench, lake: Store) -> Places:

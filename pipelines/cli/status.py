@@ -15,9 +15,11 @@ from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.tier_map import map_as_json, show_map_briefly
 from resources.settings import Settings
 from resources.tiering import map_tiers, tiered_tables
+from warehouse.errors import CatalogMismatch
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.changes import SUFFIX
 from warehouse.state.freshness import read_freshness
+from warehouse.tiering.map import TableMap
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON docum
     prices = settings.prices
     with settings.embedded_servers():
         found = read_status(settings)
-        ingested = any(system.loaded for system in found.systems)
-        tiered = tiered_tables(settings.catalog()) if ingested else []
-        maps = map_tiers(settings, tiered, dt.datetime.now(dt.UTC)) if tiered else []
+        maps = _tiers(settings) if any(system.loaded for system in found.systems) else []
     if json:
         show_json({**dataclasses.asdict(found), "tiers": map_as_json(maps, prices)})
     else:
@@ -95,6 +95,14 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON docum
             show_map_briefly(maps, prices)
     if any(system.differing or system.missing for system in found.systems):
         raise typer.Exit(1)
+
+
+def _tiers(settings: Settings) -> list[TableMap]:
+    """The tier map; nothing before the first run of this version, which makes its ledger."""
+    try:
+        return map_tiers(settings, tiered_tables(settings.catalog()), dt.datetime.now(dt.UTC))
+    except CatalogMismatch:
+        return []
 
 
 def read_status(settings: Settings) -> Status:

@@ -135,7 +135,8 @@ def _show_coming(maps: Sequence[TableMap]) -> None:
 
 def _costs(maps: Sequence[TableMap], prices: Prices) -> str:
     cost = sum((each.cost(prices) for each in maps), Decimal())
-    return f"{money(cost)} {prices.currency} a month, at {prices}."
+    but = ", without what is not known" if any(each.failure for each in maps) else ""
+    return f"{money(cost)} {prices.currency} a month{but}, at {prices}."
 
 
 def money(amount: Decimal) -> str:

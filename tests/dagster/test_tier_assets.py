@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
 from ingesting import PARTITIONED, Bench
-from tiering import TIERS, tier
+from tiering import TIERS, environment, tier
 
 from assets import keys
 from assets.tiers import ACCOUNTED, tier_asset
+from pipelines.monitoring import read_proofs
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -25,18 +26,8 @@ def run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance:
     bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
     tier(bench, TIERS)
     bench.ingest("facts")
-    document = bench.system.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    (tmp_path / f"{bench.name}.yaml").write_text(yaml.safe_dump(document))
-    for name, value in {
-        "HOME": str(tmp_path),
-        "CATALOG": str(tmp_path),
-        "WAREHOUSE_DSN": bench.pair.target.text,
-        "DAGSTER_DSN": bench.pair.target.text,
-        "TIER_GRACE": "0 days",
-        f"{bench.name.upper()}_DSN": bench.pair.primary.text,
-        f"{bench.name.upper()}_MAINTENANCE_DSN": bench.pair.source_admin,
-    }.items():
-        monkeypatch.setenv(f"DRIVETRAIN_{name}", value)
+    for name, value in environment(bench, tmp_path).items():
+        monkeypatch.setenv(name, value)
 
     def materialise(**config: Any) -> dg.ExecuteInProcessResult:
         node = keys.tiers(bench.name).to_python_identifier()
@@ -81,11 +72,17 @@ def test_months_move_down_night_by_night(bench: Bench, run: Run) -> None:
     assert bench.source("SELECT count(*) FROM facts") == [(0,)]
 
 
-def test_a_row_that_is_gone_is_named(bench: Bench, run: Run) -> None:
+def test_a_row_that_is_gone_is_named(bench: Bench, run: Run, instance: dg.DagsterInstance) -> None:
+    before = time.time()
+    assert read_proofs(instance, [bench.name]) == {}
     run()
     bench.warehouse("DELETE FROM {raw}.facts WHERE id = 3")
     passed, which = check(run(dry_run=True))
     assert not passed
+    proof = read_proofs(instance, [bench.name, "never"])[bench.name]
+    assert not proof.passed
+    assert proof.succeeded_at is not None
+    assert before < proof.succeeded_at < proof.at < time.time()
     assert which == "facts 2024-01: lost: the warehouse has 123 rows of 124"
 
 

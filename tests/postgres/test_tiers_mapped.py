@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ingesting import Bench
 from psycopg import conninfo
-from tiering import AT, LATER, NO_HOT, TIERS, move, tier
+from tiering import AT, LATER, NO_HOT, TIERS, environment, move, tier
 from typer.testing import CliRunner
 
 from pipelines.cli import app
@@ -30,17 +29,8 @@ def mapped(facts: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Map
     """Ask for the map on the command line; of the table and as of a moment."""
 
     def ask(at: Any = AT, code: int = 0) -> dict[str, Any]:
-        document = facts.system.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        (tmp_path / f"{facts.name}.yaml").write_text(yaml.safe_dump(document))
-        for name, value in {
-            "HOME": str(tmp_path),
-            "CATALOG": str(tmp_path),
-            "WAREHOUSE_DSN": facts.pair.target.text,
-            "DAGSTER_DSN": facts.pair.target.text,
-            f"{facts.name.upper()}_DSN": facts.pair.primary.text,
-            f"{facts.name.upper()}_MAINTENANCE_DSN": facts.pair.source_admin,
-        }.items():
-            monkeypatch.setenv(f"DRIVETRAIN_{name}", value)
+        for name, value in environment(facts, tmp_path).items():
+            monkeypatch.setenv(name, value)
         result = CliRunner().invoke(app, ["tiers", "map", "--json", "--at", f"{at:%Y-%m-%d}"])
         assert result.exit_code == code, result.output
         (table,) = json.loads(result.stdout)["tables"]
@@ -108,6 +98,13 @@ def test_a_table_that_stays_in_its_source_is_counted_there(facts: Bench, mapped:
     assert (rows(found)["hot"], rows(found)["warm"]) == (360, 360)
     assert [each[:3] for each in tonight(found)] == [("cool", "warehouse", 3)]
     assert set(found["lag_seconds"]) == {"warm"}
+    assert found["lag_seconds"]["warm"] > 30 * 86400
+    for month in ("2024-01-01", "2024-02-01", "2024-03-01"):  # months that were back until two days ago
+        facts.warehouse(
+            "INSERT INTO platform.rehydration (system, table_name, month, reason, until, rows, bytes)"
+            f" VALUES ('{facts.name}', 'facts', '{month}', 'asked', '{LATER}'::timestamptz - interval '2 days', 1, 1)"
+        )
+    assert mapped(LATER)["lag_seconds"]["warm"] == 2 * 86400
 
 
 def test_a_source_that_is_away_leaves_the_rest(facts: Bench, mapped: Mapped, monkeypatch: pytest.MonkeyPatch) -> None:

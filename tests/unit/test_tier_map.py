@@ -100,6 +100,12 @@ def test_a_month_that_waits_for_what_is_kept_has_no_lag_before_that_may_go() -> 
         assert found["warm"] == dt.timedelta(days=lag)
 
 
+def test_what_a_legal_hold_keeps_has_no_lag() -> None:
+    steps = [Step("wait", OLD, "legal hold: a court's", from_tier="warm"), Step("wait", OLD, "legal hold: a court's")]
+    assert not any(map_table("s", "t", policy(), Stock(), steps, AT, frozen=True).lag.values())
+    assert all(map_table("s", "t", policy(), Stock(), steps, AT).lag.values())
+
+
 def test_a_tier_that_nothing_leaves_has_no_lag() -> None:
     assert map_table("s", "t", policy(hot="30 days"), Stock(), [], AT).lag == {}
     assert set(map_table("s", "t", policy(warm="1 year", cold={"buckets": 1}), Stock(), [], AT).lag) == {"warm"}

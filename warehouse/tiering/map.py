@@ -162,7 +162,9 @@ def map_table(
     stock: Stock,
     steps: Sequence[Step],
     at: dt.datetime,
+    *,
     failure: DrivetrainError | None = None,
+    frozen: bool = False,
 ) -> TableMap:
     """A table's place on the map.
 
@@ -173,8 +175,10 @@ def map_table(
         steps: the plan.
         at: the moment that lag is counted up to.
         failure: what could not be read; the plan is then not known.
+        frozen: a legal hold keeps all of it where it is, which is no lag.
     """
     known = failure is None
+    late = [step for step in steps if not (frozen and step.kind == "wait")]
     return TableMap(
         system,
         table,
@@ -182,7 +186,7 @@ def map_table(
         stock,
         tuple(steps),
         tuple(_coming(steps, stock)),
-        _lag(policy.tiers, steps, stock, at) if known else {},
+        _lag(policy.tiers, late, stock, at) if known else {},
         failure,
     )
 
@@ -244,18 +248,24 @@ def sized(size: int) -> str:
 
 def _coming(steps: Sequence[Step], stock: Stock) -> list[Coming]:
     """Steps of the same kind and reason as one; what is kept by the day until which it is."""
-    found: dict[tuple[Kind, str, str], Coming] = {}
+    found: dict[tuple[Kind, Literal["hot", "warm"], str], list[Step]] = {}
     for step in steps:
-        reason, size = step.reason, step.bytes
-        if step.move is not None:
-            size = stock.kept.get(step.move.id, step.bytes)
-            if step.move.keep_until is not None:
-                reason = f"kept until {step.move.keep_until:%Y-%m-%d}"
-        key = (step.kind, step.from_tier, reason)
-        what = Holding(step.rows, size, (step.month,))
-        before = found.get(key)
-        found[key] = Coming(step.kind, step.from_tier, before.what + what if before else what, reason)
-    return list(found.values())
+        until = step.move.keep_until if step.move is not None else None
+        reason = step.reason if until is None else f"kept until {until:%Y-%m-%d}"
+        found.setdefault((step.kind, step.from_tier, reason), []).append(step)
+    return [
+        Coming(
+            kind,
+            from_tier,
+            Holding(
+                sum(step.rows for step in alike),
+                sum(stock.kept.get(step.move.id, step.bytes) if step.move else step.bytes for step in alike),
+                tuple(sorted({step.month for step in alike})),
+            ),
+            reason,
+        )
+        for (kind, from_tier, reason), alike in found.items()
+    ]
 
 
 def _lag(

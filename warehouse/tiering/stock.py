@@ -47,12 +47,16 @@ SELECT coalesce(sum(f.rows), 0)::bigint, coalesce(sum(f.bytes), 0)::bigint,
  WHERE m.system = %s AND m.table_name = %s AND m.from_tier = 'warm' AND m.state IN ('flipped', 'dropped')
 """
 
-#: When each month last came further down; what is kept counts from when it may be dropped.
+#: When each month last came further down; what is kept, or back from the lake, counts from when it may go.
 _SETTLED = """
-SELECT m.month, max(greatest(e.at, CASE WHEN m.state = 'flipped' THEN m.keep_until END))
-  FROM platform.tier_move AS m JOIN platform.tier_event AS e ON e.move = m.id
- WHERE m.system = %s AND m.table_name = %s AND e.state IN ('flipped', 'dropped') AND NOT e.detail ? 'failure'
- GROUP BY m.month
+SELECT month, max(at) FROM (
+    SELECT m.month, greatest(e.at, CASE WHEN m.state = 'flipped' THEN m.keep_until END)
+      FROM platform.tier_move AS m JOIN platform.tier_event AS e ON e.move = m.id
+     WHERE m.system = %(system)s AND m.table_name = %(table)s
+       AND e.state IN ('flipped', 'dropped') AND NOT e.detail ? 'failure'
+    UNION ALL
+    SELECT month, until FROM platform.rehydration WHERE system = %(system)s AND table_name = %(table)s
+) AS settled (month, at) GROUP BY month
 """
 
 
@@ -83,12 +87,13 @@ def survey(
         moves = read_moves(warehouse, system.system, name)
     stock: Stock | None = None
     steps: list[Step] = []
+    frozen = False
     try:
         with translated(where):
             stock = read_stock(source, warehouse, system, name, moves)
             if away is None:
                 facts = read_facts(source, warehouse, system, tiered(warehouse, system, name, root))
-                steps = plan_table(policy, facts, at)
+                steps, frozen = plan_table(policy, facts, at), facts.frozen is not None
     except DrivetrainError as error:
         if warehouse.closed:
             raise
@@ -96,7 +101,7 @@ def survey(
     if stock is None:
         with translated(where):
             stock = read_stock(None, warehouse, system, name, moves)
-    return map_table(system.system, name, policy, stock, steps, at, failure)
+    return map_table(system.system, name, policy, stock, steps, at, failure=failure, frozen=frozen)
 
 
 def read_stock(
@@ -125,7 +130,8 @@ def read_stock(
     shelves["warm_kept"] = _kept(warehouse, aside, kept)
     ((rows, size, months),) = warehouse.execute(_COLD, asked).fetchall()
     shelves["cold"] = Holding(rows, size, tuple(months))
-    return Stock(shelves, kept, dict(warehouse.execute(_SETTLED, asked).fetchall()))
+    settled = warehouse.execute(_SETTLED, {"system": system.system, "table": name})
+    return Stock(shelves, kept, dict(settled.fetchall()))
 
 
 def _partitions(connection: Connection, table: sql.Identifier) -> Holding:
