@@ -34,7 +34,7 @@ from warehouse.lake.export import (
 from warehouse.lake.layout import MONTH
 from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
-from warehouse.state.moves import Move, advance, begin, read_files, read_moves, record_files
+from warehouse.state.moves import Move, advance, begin, came_back, read_files, read_moves, record_files
 from warehouse.state.raw_store import RawTable
 from warehouse.tiering.table import Tiered
 
@@ -129,6 +129,8 @@ class Cooling:
 
     def _stale(self, move: Move) -> list[str]:
         """Files of the month in the lake's table that are of no move any more: the month had come back meanwhile."""
+        if not came_back(self.connection, move.system, move.table, move.month):
+            return []  # and the log of all months need not be read for it
         live = tuple(each.export for each in self._moves(move) if each.export)
         return [
             path
