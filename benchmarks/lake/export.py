@@ -87,6 +87,7 @@ def _peers(
         notes.append(f"Peers ({', '.join(_PEERS)}) were not measured: ask for them with --peers.")
         return {}
     script = str(Path(__file__).parents[1] / "peers" / "parquet.py")
+    notes.append("Peers write one file of the rows as they come: neither bucketed nor sorted, with their own defaults.")
     address = as_peer(stage, dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(

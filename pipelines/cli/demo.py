@@ -129,35 +129,35 @@ def _run(progress: Progress, settings: Settings) -> list[RunSummary]:
 
 
 def _move(progress: Progress, settings: Settings) -> None:
-    """The oldest month of each table that is old enough leaves its database and goes on into the lake, at once."""
+    """The oldest month of each table that is due to leave its database goes all the way to the lake, as it would in a
+    year's time.
+    """
     task = progress.add_task("months to the lake", total=len(MOVED))
     moved = 0
     for system, name in tiered_tables(settings.catalog(), MOVED):
         progress.update(task, description=f"{system.system}.{name} to the lake")
-        months = _months_to_move(settings, system, name)
-        while months:  # each pass is a step further: out of the source, dropped there, into the lake, dropped here
-            at = dt.datetime.now(dt.UTC)
-            moves = apply_tiers(settings, [(system, name)], at, months=months, keep=dt.timedelta())
-            for failure in failures_of(moves):
-                raise failure
-            if not any(each.done for each in moves):
-                break
-            moved += sum(len(each.done) for each in moves)
+        for month in _months_to_move(settings, system, name):
+            warm = system.tables[name].tiers.warm
+            at = max(dt.datetime.now(dt.UTC), leaves_at(month, warm)) if warm else dt.datetime.now(dt.UTC)
+            while True:  # each pass is a step further: out of the source, dropped there, into the lake, dropped here
+                moves = apply_tiers(settings, [(system, name)], at, months=[month], keep=dt.timedelta())
+                for failure in failures_of(moves):
+                    raise failure
+                if not any(each.done for each in moves):
+                    break
+                moved += 1
         progress.advance(task)
     progress.update(task, description="months are in the lake" + ("" if moved else " already"))
 
 
 def _months_to_move(settings: Settings, system: System, name: str) -> list[dt.date]:
-    """The month that an earlier demo began with; else the oldest that is due to leave and to go cold."""
+    """The month that an earlier demo began with; else the oldest that is due to leave."""
     with connect(settings.warehouse(), read_only=True) as warehouse:
         begun = {move.month for move in read_moves(warehouse, system.system, name)}
     if begun:
         return sorted(begun)
-    at = dt.datetime.now(dt.UTC)
-    warm = system.tables[name].tiers.warm
-    (plan,) = plan_tiers(settings, [(system, name)], at)
-    due = (step.month for step in plan.steps if step.kind == "leave" and warm and leaves_at(step.month, warm) <= at)
-    return sorted(due)[:1]
+    (plan,) = plan_tiers(settings, [(system, name)], dt.datetime.now(dt.UTC))
+    return sorted(step.month for step in plan.steps if step.kind == "leave")[:1]
 
 
 def _progress() -> Progress:

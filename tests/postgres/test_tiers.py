@@ -27,6 +27,7 @@ from tiering import (
 )
 
 from warehouse.errors import DrivetrainError, TooLarge
+from warehouse.lake.delta import LakeTable
 from warehouse.lake.export import Content, content_on_server
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
@@ -34,7 +35,7 @@ from warehouse.state.moves import read_moves
 from warehouse.state.raw_store import RawTable
 from warehouse.state.rehydrations import Rehydration
 from warehouse.state.tiered import lock, tiered
-from warehouse.tiering import leaving
+from warehouse.tiering import apply, leaving
 from warehouse.tiering.leaving import Leaving
 from warehouse.tiering.rehydrating import Request, rehydrate_table
 
@@ -80,8 +81,9 @@ def test_a_month_walks_from_hot_to_cold(facts: Bench, lake: Store) -> None:
 
 
 def test_a_month_that_ingestion_copied_is_hashed_once_on_each_side(
-    facts: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch
+    facts: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lake = Store(tmp_path.as_uri())
     noted = "SELECT rows, digest, agrees FROM platform.raw_content WHERE system = '{}' AND chunk = '2024-01'"
     (before,) = facts.warehouse(noted.format(facts.name))
     facts.warehouse(f"UPDATE platform.raw_content SET agrees = NULL WHERE system = '{facts.name}'")
@@ -96,6 +98,28 @@ def test_a_month_that_ingestion_copied_is_hashed_once_on_each_side(
     assert [done.failure for done in move(facts, lake, keep=dt.timedelta(days=1))] == [None]
     assert len(hashed) == 2
     assert facts.warehouse(noted.format(facts.name)) == [before] == [(124, before[1], True)]
+
+
+def test_nothing_is_listed_or_read_that_does_not_move(
+    facts: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, listed, looked = Store(tmp_path.as_uri()), [], []
+    moved(facts, lake, LATER)
+    facts.source(
+        "CREATE TABLE facts_y2024m04 PARTITION OF facts FOR VALUES FROM ('2024-04-01+00') TO ('2024-05-01+00')"
+    )
+    facts.source("INSERT INTO facts VALUES (400, '2024-04-05+00', 'new')")
+    facts.ingest("facts")
+    listing, looking = Store.list, apply.is_filled
+    monkeypatch.setattr(Store, "list", lambda self, prefix="": listed.append(prefix) or listing(self, prefix))
+    monkeypatch.setattr(apply, "is_filled", lambda on, what: looked.append(what.as_string(None)) or looking(on, what))
+    monkeypatch.setattr(LakeTable, "_entries", lambda *_: pytest.fail("the files of all months were read"))
+    assert move(facts, lake, LATER, keep=dt.timedelta(days=1))[0].failure is None
+    assert looked == [f'"{facts.name}"."facts_y2024m04"', f'"{facts.raw}"."facts_y2024m04"']  # others have no page
+    for at in (LATER + dt.timedelta(days=2), LATER + dt.timedelta(days=4)):
+        assert [done.failure for done in move(facts, lake, at, keep=dt.timedelta(days=9))] == [None]
+    assert listed == ["month=2024-04/"]
+    assert facts.warehouse("SELECT count(*) FROM {raw}.facts") == [(0,)]
 
 
 def test_what_moved_is_kept_for_a_while(facts: Bench, lake: Store) -> None:

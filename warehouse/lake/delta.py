@@ -60,13 +60,13 @@ class LakeTable:
         except (DeltaError, OSError) as error:
             raise self._unavailable(error) from error
 
-    def ensure(self) -> None:
-        """Make the table, if there is none."""
+    def ensure(self) -> Any:
+        """The newest version of the table, which is made if there is none."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
-        if self.open() is not None:
-            return
+        if (table := self.open()) is not None:
+            return table
         if self.store.local:  # deltalake makes no folder
             from pathlib import Path
 
@@ -87,6 +87,7 @@ class LakeTable:
             )
         except (DeltaError, OSError) as error:
             raise self._unavailable(error) from error
+        return self.open()
 
     def commit(self, export: str, added: Sequence[DataFile], removed: Iterable[str] = ()) -> bool:
         """Let the files of one export be the table's, and others no longer, in one commit.
@@ -107,8 +108,7 @@ class LakeTable:
         from deltalake.exceptions import DeltaError
         from deltalake.transaction import AddAction, RemoveAction
 
-        self.ensure()
-        table = self.open()
+        table = self.ensure()
         if table.transaction_version(export) is not None:
             return False
         now = int(time.time() * 1000)

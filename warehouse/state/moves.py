@@ -279,6 +279,16 @@ def in_lake(connection: Connection, system: str, table: str, month: dt.date) -> 
     return next((each for each in moves if each.from_tier == "warm" and each.state in ("flipped", "dropped")), None)
 
 
+def came_back(connection: Connection, system: str, table: str, month: dt.date) -> bool:
+    """Whether a month was on its way into the lake before, or in it, and that was undone."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM platform.tier_move WHERE system = %s AND table_name = %s AND month = %s"
+        " AND from_tier = 'warm' AND state = 'undone')",
+        (system, table, month),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def bring_back(connection: Connection, move: Move, why: str, run_id: str | None = None) -> None:
     """The warehouse has a month of the lake whole again: from now on readers take it from there.
 

@@ -34,7 +34,16 @@ from warehouse.lake.export import (
 from warehouse.lake.layout import MONTH
 from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
-from warehouse.state.moves import Move, advance, begin, forget_stale_files, read_files, read_moves, record_files
+from warehouse.state.moves import (
+    Move,
+    advance,
+    begin,
+    came_back,
+    forget_stale_files,
+    read_files,
+    read_moves,
+    record_files,
+)
 from warehouse.state.raw_store import RawTable
 from warehouse.state.rehydrations import end_rehydration
 from warehouse.state.tiered import Tiered
@@ -133,6 +142,8 @@ class Cooling:
 
     def _stale(self, move: Move) -> list[str]:
         """Files of the month in the lake's table that are of no move any more: the month had come back meanwhile."""
+        if not came_back(self.connection, move.system, move.table, move.month):
+            return []  # and the log of all months need not be read for it
         live = tuple(each.export for each in self._moves(move) if each.export)
         return [
             path
