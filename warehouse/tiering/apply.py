@@ -151,6 +151,7 @@ def move_table(
     with ExitStack() as opened:
         warehouse = opened.enter_context(connect(places.warehouse, application="drivetrain tiers"))
         source = _source(opened, places, system, name)
+        opened.enter_context(translated(f"{system.system}.{name}"))
         table = tiered(warehouse, system, name, places.lake)
         lock(warehouse, table)
         facts = read_facts(source, warehouse, system, table)
@@ -160,7 +161,9 @@ def move_table(
             if tell is not None:
                 tell(f"{system.system}.{name} {step.month:%Y-%m}: {step.kind}")
             try:
-                done.append(Done(step, _take(places, source, warehouse, table, facts, step, at + keep, run_id)))
+                with translated(f"{system.system}.{name} {step.month:%Y-%m}"):
+                    move = _take(places, source, warehouse, table, facts, step, at + keep, run_id)
+                done.append(Done(step, move))
             except DrivetrainError as error:
                 if warehouse.closed or (source is not None and source.closed):
                     raise
