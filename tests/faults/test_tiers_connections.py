@@ -20,8 +20,6 @@ from warehouse.lake.store import Store
 from warehouse.postgres.arrow import arrow_cursor
 from warehouse.tiering import returning
 
-pytestmark = pytest.mark.slow
-
 #: Tiers, the moment of the run, and which server the session is of.
 CASES = {
     "leaving, source": (TIERS, AT, "source"), "leaving, warehouse": (TIERS, AT, "warehouse"),
@@ -29,6 +27,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("case", CASES)
 def test_a_session_that_ends_after_each_statement(

@@ -176,7 +176,7 @@ def write_files(part: Part, store: Store, name: str) -> list[DataFile]:
         raise LakeUnavailable(
             f"{tempfile.tempdir or 'temporary files'}: rows on their way to the lake cannot be put aside: "
             f"{error.strerror or error}",
-            hint="Nothing was moved. Make room there (as much as the month's rows), or name another folder by TMPDIR.",
+            hint="Nothing was moved. Make room there, or name another folder by TMPDIR.",
         ) from error
 
 
