@@ -14,7 +14,7 @@ from faulty import wiped
 from ingesting import PARTITIONED, Bench
 from tiering import AT, LATER, NO_HOT, ONLY_JANUARY, TIERS, everywhere, moved, plan, proven, source_rows, tier
 
-from warehouse.errors import DrivetrainError
+from warehouse.errors import DrivetrainError, ServerUnavailable
 from warehouse.lake import export
 from warehouse.lake.store import Store
 from warehouse.postgres.arrow import arrow_cursor
@@ -88,6 +88,13 @@ def test_the_session_that_carries_rows_ends(
     moved(facts, lake, LATER)
     assert everywhere(facts, lake) == due
     assert proven(facts, lake) == []
+
+
+@pytest.mark.parametrize("lake", ["file"], indirect=True)
+def test_the_session_whose_snapshot_it_is_ends(facts: Bench, lake: Store) -> None:
+    with pytest.raises(ServerUnavailable, match="the connection was lost"):
+        with arrow_cursor(facts.pair.target, "0000001B-00000074-1"):
+            pass
 
 
 def what_was_said(work: Callable[[], object]) -> DrivetrainError | None:

@@ -27,7 +27,7 @@ def arrow_cursor(dsn: Dsn, snapshot: str | None = None) -> Generator[Any]:
         snapshot: exported by another session, which must stay open: the transaction is read-only and sees that moment.
 
     Raises:
-        ServerUnavailable: the session could not begin, or was ended.
+        ServerUnavailable: the session could not begin, or was ended, or the one that exported the snapshot was.
         StatementRefused: whatever else the server says.
     """
     import adbc_driver_postgresql.dbapi  # type: ignore[reportMissingTypeStubs]
@@ -37,7 +37,7 @@ def arrow_cursor(dsn: Dsn, snapshot: str | None = None) -> Generator[Any]:
         with connect(dsn.text, autocommit=False) as session, session.cursor() as cursor:
             if snapshot is not None:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                cursor.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)).as_string(None))
+                _see(dsn, cursor, snapshot)
             for setting, value in CANONICAL.items():
                 told = sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value))
                 cursor.execute(told.as_string(None))
@@ -47,11 +47,27 @@ def arrow_cursor(dsn: Dsn, snapshot: str | None = None) -> Generator[Any]:
         raise _told(dsn, error) from None  # its message may quote a row
 
 
-def _told(dsn: Dsn, error: Any) -> ServerUnavailable | StatementRefused:
-    """What the driver says, without what it quotes."""
+def _see(dsn: Dsn, cursor: Any, snapshot: str) -> None:
+    """Take another session's snapshot: the first statement of the transaction."""
+    from adbc_driver_postgresql.dbapi import Error  # type: ignore[reportMissingTypeStubs]
+
+    try:
+        cursor.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)).as_string(None))
+    except Error as error:  # a snapshot is there as long as its session
+        raise ServerUnavailable(
+            f"{dsn.label}: the connection was lost: {_said(error)}", hint="Nothing was kept. Try again."
+        ) from None
+
+
+def _said(error: Exception) -> str:
+    """The driver's message, without what it quotes."""
     text = str(error)
     said = next((text.partition(sign)[2] for sign in ("FATAL:", "ERROR:") if sign in text), text).strip()
-    said = said.splitlines()[0] if said else type(error).__name__
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+def _told(dsn: Dsn, error: Any) -> ServerUnavailable | StatementRefused:
+    said = _said(error)
     if not error.sqlstate or error.sqlstate.startswith(_AWAY):
         return ServerUnavailable(f"{dsn.label}: the connection was lost: {said}", hint="Nothing was kept. Try again.")
     return StatementRefused(said, hint=f"{dsn.label} said so. Nothing of it was kept.")
