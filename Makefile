@@ -47,6 +47,8 @@ lock: $(STAMP) ## Resolve the dependencies anew (maintainers)
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	    --no-emit-index-url --no-header --generate-hashes --output-file requirements.lock
+	@cd tests/faults/swift && $(abspath $(BIN))/uv pip compile requirements.in --universal --python-version 3.11 --upgrade \
+	    --no-emit-index-url --no-header --generate-hashes --output-file requirements.lock
 
 clean: ## Remove the environment, the embedded servers and their data
 	@test ! -x $(BIN)/drivetrain || $(BIN)/drivetrain servers destroy --yes

@@ -152,13 +152,16 @@ class Bench:
         self.declare(table, key=key, time=time, ingest={"mode": "partition"}, **policy)
 
     @property
-    def system(self) -> System:
-        document = {
+    def catalog_file(self) -> str:
+        return yaml.safe_dump({
             "system": self.name, "title": "t", "description": "d", "owner": "o", "schema": self.name,
             "history_starts": dt.date(2024, 1, 1), "defaults": {"retention": "lifetime", "erasure": "no_person"},
             "tables": self.tables, **({"person": self.person} if self.person else {}),
-        }  # fmt: skip
-        return parse_system(yaml.safe_dump(document), f"{self.name}.yaml")
+        })  # fmt: skip
+
+    @property
+    def system(self) -> System:
+        return parse_system(self.catalog_file, f"{self.name}.yaml")
 
     @contextmanager
     def snapshot(self, primary: Dsn | None = None, replica: Dsn | None = None) -> Generator[SourceSnapshot]:

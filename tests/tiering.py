@@ -25,6 +25,8 @@ from warehouse.tiering.plan import Step
 
 AT = dt.datetime(2024, 3, 20, tzinfo=dt.UTC)
 LATER = dt.datetime(2024, 9, 20, tzinfo=dt.UTC)
+#: With ``NO_HOT``, January alone is due.
+ONLY_JANUARY = dt.datetime(2024, 5, 15, tzinfo=dt.UTC)
 TIERS = {"hot": "30 days", "warm": "3 months", "cold": {"buckets": 2}}
 NO_HOT = {"warm": "3 months", "cold": {"buckets": 2}}
 

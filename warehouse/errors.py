@@ -65,7 +65,11 @@ class ServerUnavailable(TransientError):
 
 
 class AccessDenied(DrivetrainError):
-    """A database answered and refused: wrong password, unknown role or database, missing privilege."""
+    """A database or the lake's storage answered and refused: wrong or expired credentials, missing privilege."""
+
+
+class StatementRefused(DrivetrainError):
+    """A database answered, and refused a statement or a row of it; the message is its own."""
 
 
 class Busy(TransientError):
@@ -81,7 +85,13 @@ class ReconciliationFailed(DrivetrainError):
 
 
 class LakeUnavailable(TransientError):
-    """The lake's storage does not answer, refuses, is full, or lacks an object that should be there."""
+    """The lake's storage does not answer, is full, or lacks an object that should be there."""
+
+
+class ObjectMissing(LakeUnavailable):
+    """An object that should be in the lake is not there, and will not be unless somebody restores it."""
+
+    transient = False
 
 
 class ExportRefused(DrivetrainError):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from ingesting import PARTITIONED, Bench
-from tiering import AT, LATER, NO_HOT, TIERS, everywhere, moved, plan, source_rows, tier
+from tiering import AT, LATER, NO_HOT, ONLY_JANUARY, TIERS, everywhere, moved, plan, proven, source_rows, tier
 
 from warehouse.errors import DrivetrainError
 from warehouse.lake.delta import LakeTable
@@ -43,17 +42,21 @@ def cooling(bench: Bench, lake: Store) -> None:
 
 KINDS: dict[str, tuple[Callable[[Bench, Store], None], Any]] = {
     "leaving": (leaving, AT), "joining": (joining, AT), "cooling": (cooling, LATER),
+    "cooling one month": (cooling, ONLY_JANUARY),
 }  # fmt: skip
+#: Those that have nothing to do with the lake are killed once.
+PLACES = [("leaving", "file"), ("joining", "file"), ("cooling", "file"), ("cooling one month", "s3")]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("kind", KINDS)
-def test_killed_after_each_step(kind: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kind", "lake"), PLACES, indirect=["lake"])
+def test_killed_after_each_step(kind: str, bench: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each statement on either server, each file put or removed, and each commit of the lake's table."""
     prepare, at = KINDS[kind]
+    whole = lake
     for last in itertools.count(1):
-        lake = Store((tmp_path / str(last)).as_uri())
+        lake = whole.under(str(last))
         bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
         prepare(bench, lake)
         due = everywhere(bench, lake) if kind != "leaving" else source_rows(bench)
@@ -74,6 +77,7 @@ def test_killed_after_each_step(kind: str, bench: Bench, tmp_path: Path, monkeyp
         assert plan(bench, lake, at) == [], last
         assert bench.ingest("facts").rows_written == 0
         assert everywhere(bench, lake) == due, last
+        assert proven(bench, lake) == [], last
         left = (
             "SELECT relname FROM pg_class WHERE relname ~ '^(drivetrain_left|moved)_[0-9]+$' AND relkind IN ('r', 'p')"
         )

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from warehouse.errors import LakeUnavailable
 from warehouse.lake.columns import LakeColumn, schema_of
 from warehouse.lake.export import DataFile
 from warehouse.lake.layout import BUCKET, MONTH
 from warehouse.lake.store import Store
+from warehouse.lake.trouble import told
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,29 @@ class LakeTable:
 
         Raises:
             LakeUnavailable: the store does not answer, or the log cannot be read.
+            AccessDenied: the store refuses.
         """
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
+        from deltalake.exceptions import TableNotFoundError
 
-        try:
-            return DeltaTable(self.store.url, storage_options=self.store.delta_options)
-        except TableNotFoundError:
-            return None
-        except (DeltaError, OSError) as error:
-            raise self._unavailable(error) from error
+        with self._answering():
+            try:
+                return DeltaTable(self.store.url, storage_options=self.store.delta_options)
+            except TableNotFoundError:
+                return None
 
     def ensure(self) -> Any:
         """The newest version of the table, which is made if there is none."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
 
         if (table := self.open()) is not None:
             return table
         if self.store.local:  # deltalake makes no folder
             from pathlib import Path
 
-            Path(self.store.root).mkdir(parents=True, exist_ok=True)
-        try:
+            with self._answering():
+                Path(self.store.root).mkdir(parents=True, exist_ok=True)
+        with self._answering():
             DeltaTable.create(
                 self.store.url,
                 schema=self.schema(),
@@ -85,8 +86,6 @@ class LakeTable:
                 },
                 storage_options=self.store.delta_options,
             )
-        except (DeltaError, OSError) as error:
-            raise self._unavailable(error) from error
         return self.open()
 
     def commit(self, export: str, added: Sequence[DataFile], removed: Iterable[str] = ()) -> bool:
@@ -102,14 +101,14 @@ class LakeTable:
             False: it was made before.
 
         Raises:
-            LakeUnavailable: the commit was refused; if it was made nevertheless, the next call finds it.
+            LakeUnavailable: the commit was not confirmed; if it was made nevertheless, the next call finds it.
+            AccessDenied: the store refuses.
         """
         from deltalake import CommitProperties, Transaction
-        from deltalake.exceptions import DeltaError
         from deltalake.transaction import AddAction, RemoveAction
 
         table = self.ensure()
-        if table.transaction_version(export) is not None:
+        if self._made(table, export):
             return False
         now = int(time.time() * 1000)
         gone = set(removed)
@@ -135,7 +134,7 @@ class LakeTable:
             for each in (self._entries(table) if gone else [])  # a long list, of all months
             if each["path"] in gone
         ]
-        try:
+        with self._answering():
             table.create_write_transaction(
                 actions,
                 mode="append",
@@ -143,22 +142,25 @@ class LakeTable:
                 partition_by=[MONTH, BUCKET],
                 commit_properties=CommitProperties(app_transactions=[Transaction(export, 1)]),
             )
-        except (DeltaError, OSError) as error:
-            raise self._unavailable(error) from error
         return True
 
     def committed(self, export: str) -> bool:
         """Whether the commit of an export is there."""
         table = self.open()
-        return table is not None and table.transaction_version(export) is not None
+        return table is not None and self._made(table, export)
 
     def files(self) -> dict[str, int]:
         """The table's files now: bytes by path."""
         table = self.open()
         return {} if table is None else {each["path"]: each["bytes"] for each in self._entries(table)}
 
+    def _made(self, table: Any, export: str) -> bool:
+        with self._answering():  # the log is read only now
+            return table.transaction_version(export) is not None
+
     def _entries(self, table: Any) -> list[dict[str, Any]]:
-        actions: Any = pa.table(table.get_add_actions(flatten=True))
+        with self._answering():
+            actions: Any = pa.table(table.get_add_actions(flatten=True))
         names = {"path": "path", "bytes": "size_bytes", "month": f"partition.{MONTH}", "bucket": f"partition.{BUCKET}"}
         return actions.select(list(names.values())).rename_columns(list(names)).to_pylist()
 
@@ -170,9 +172,12 @@ class LakeTable:
         }
         return json.dumps({"numRecords": file.rows, **ends})
 
-    def _unavailable(self, error: Exception) -> LakeUnavailable:
-        said = " ".join(str(error).split())
-        return LakeUnavailable(
-            f"{self.store.url}: {said[:500] or type(error).__name__}",
-            hint="Is the place reachable and writable? Are the credentials valid?",
-        )
+    @contextmanager
+    def _answering(self) -> Generator[None]:
+        """What deltalake raises, as the platform's own errors."""
+        from deltalake.exceptions import DeltaError
+
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            raise told(self.store.url, error) from error

@@ -31,7 +31,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from warehouse.errors import ExportRefused
+from warehouse.errors import ExportRefused, LakeUnavailable
 from warehouse.lake.columns import LakeColumn, record_hash, schema_of
 from warehouse.lake.layout import Layout, file_path
 from warehouse.lake.rowhash import sum_of_hashes
@@ -160,15 +160,24 @@ def write_files(part: Part, store: Store, name: str) -> list[DataFile]:
         name: beginning of the files' names, of this export alone.
 
     Raises:
-        LakeUnavailable: the store refused.
+        LakeUnavailable: the store does not take them, or the temporary folder.
+        AccessDenied: the store refuses.
+        ServerUnavailable: the session that reads them was ended.
         ExportRefused: a value does not fit its column's type in the lake.
     """
     groups = min(part.layout.buckets, max(1, -(-part.bytes // GROUP_BYTES)))
-    with tempfile.TemporaryDirectory(prefix="drivetrain-export-") as folder:
-        gathered = _gather(part, groups, Path(folder))
-        with ThreadPoolExecutor(WORKERS) as pool:
-            written = pool.map(partial(_write_group, part, store, name), range(len(gathered)), gathered)
-            return [file for files in written for file in files]
+    try:
+        with tempfile.TemporaryDirectory(prefix="drivetrain-export-") as folder:
+            gathered = _gather(part, groups, Path(folder))
+            with ThreadPoolExecutor(WORKERS) as pool:
+                written = pool.map(partial(_write_group, part, store, name), range(len(gathered)), gathered)
+                return [file for files in written for file in files]
+    except OSError as error:  # not the store's: what that says has a class of its own
+        raise LakeUnavailable(
+            f"{tempfile.tempdir or 'temporary files'}: rows on their way to the lake cannot be put aside: "
+            f"{error.strerror or error}",
+            hint="Nothing was moved. Make room there, or name another folder by TMPDIR.",
+        ) from error
 
 
 def _gather(part: Part, groups: int, folder: Path) -> list[Path | list[pa.RecordBatch]]:

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from warehouse.errors import ConfigurationError, LakeUnavailable
-
-#: Modules whose errors say that S3 does not answer, or refuses.
-_CLIENTS = ("botocore", "aiobotocore", "aiohttp")
+from warehouse.errors import ConfigurationError
+from warehouse.lake.trouble import of_store, told
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,7 @@ class Store:
 
         Raises:
             LakeUnavailable: it cannot be written; nothing of it is there.
+            AccessDenied: the store refuses.
         """
         with self._told(path):
             if not self.local:
@@ -131,7 +130,9 @@ class Store:
         """An object's content.
 
         Raises:
-            LakeUnavailable: it is not there, or cannot be read.
+            ObjectMissing: it is not there.
+            LakeUnavailable: it cannot be read.
+            AccessDenied: the store refuses.
         """
         with self._told(path):
             return bytes(self.file_system().cat_file(self._at(path)))
@@ -195,15 +196,6 @@ class Store:
         try:
             yield
         except Exception as error:
-            if isinstance(error, FileNotFoundError):
-                # S3 says the same of an object and of its bucket.
-                said, hint = (
-                    "is not there",
-                    "Is it the right bucket? `drivetrain prove` says what the lake should hold.",
-                )
-            elif isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith(_CLIENTS):
-                said = f"cannot be reached: {getattr(error, 'strerror', None) or error}"
-                hint = "Nothing was moved. Is the place reachable, writable, and not full? Are the credentials valid?"
-            else:
+            if not of_store(error):
                 raise
-            raise LakeUnavailable(f"{self.url}/{path} {said}", hint=hint) from error
+            raise told(f"{self.url}/{path}", error) from error

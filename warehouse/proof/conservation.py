@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from warehouse.catalog.model import System
-from warehouse.errors import LakeUnavailable
 from warehouse.lake.store import Store
-from warehouse.postgres.sessions import CANONICAL, Connection, Dsn
+from warehouse.lake.trouble import told
+from warehouse.postgres.arrow import arrow_cursor
+from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.proof import sql as queries
 
 Kind = Literal["lost", "duplicated", "altered", "resurrected", "unfinished"]
@@ -124,6 +125,7 @@ def prove_table(connection: Connection, dsn: Dsn, system: System, name: str, roo
 
     Raises:
         LakeUnavailable: the lake does not answer.
+        AccessDenied: the lake refuses.
     """
     proof = TableProof(system.system, name)
     with connection.transaction():
@@ -304,11 +306,11 @@ class _Proof:
 
         try:
             table: Any = DeltaTable(self.store.url, storage_options=self.store.delta_options)
+            actions: Any = pa.table(table.get_add_actions(flatten=True))  # the log is read only now
         except TableNotFoundError:
             return set()
         except Exception as error:
-            raise LakeUnavailable(f"{self.store.url}: its log cannot be read: {error}") from error
-        actions: Any = pa.table(table.get_add_actions(flatten=True))
+            raise told(f"{self.store.url}: its log", error) from error
         return set(actions.column("path").to_pylist())
 
     def _read(self, move: _Move, files: Sequence[_File], there: dict[str, int], columns: list[tuple[str, str]]) -> None:
@@ -335,15 +337,9 @@ class _Proof:
 
     def _in_postgres(self, content: bytes, columns: list[tuple[str, str]]) -> Amount:
         """A file's rows, loaded into a temporary table and cast to the types of the raw table."""
-        import adbc_driver_postgresql.dbapi  # type: ignore[reportMissingTypeStubs]
-
-        connect: Any = adbc_driver_postgresql.dbapi.connect  # type: ignore[reportUnknownMemberType]
         read: Any = pq.read_table  # type: ignore[reportUnknownMemberType]
         rows = read(pa.BufferReader(content))
-        with connect(self.dsn.text, autocommit=False) as connection, connection.cursor() as cursor:
-            for setting, value in CANONICAL.items():
-                told = sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value))
-                cursor.execute(told.as_string(None))
+        with arrow_cursor(self.dsn) as cursor:
             cursor.adbc_ingest("read_back", rows, mode="create", temporary=True)
             hashed = queries.row_hash(columns, cast=True)
             cursor.execute(queries.amount(sql.Identifier("read_back"), hashed).as_string(None))

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from warehouse.catalog import Catalog
 from warehouse.catalog.periods import shifted
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, StatementRefused
 from warehouse.lake.columns import LakeColumn, lake_columns, schema_of
 from warehouse.lake.layout import layout_of
 from warehouse.lake.store import Store
@@ -221,8 +221,6 @@ def _warm(
     everything: Sequence[LakeColumn],
 ) -> list[pa.RecordBatch]:
     """The warehouse's rows, with the conditions applied there."""
-    from adbc_driver_postgresql.dbapi import Error as ServerError  # type: ignore[reportMissingTypeStubs]
-
     by_name = {column.name: column for column in everything}
     conditions = [_condition(by_name[each.column], each) for each in scan.conditions]
     query = sql.SQL("SELECT {} FROM {} WHERE {}").format(
@@ -242,11 +240,8 @@ def _warm(
                 )
                 for batch in cursor.fetch_record_batch()
             ]
-    except ServerError as error:
-        said = str(error).partition("ERROR:")[2] or str(error)
-        raise ConfigurationError(
-            f"{scan.system}.{scan.table} cannot be read so: {said.strip().splitlines()[0]}"
-        ) from None
+    except StatementRefused as error:
+        raise ConfigurationError(f"{scan.system}.{scan.table} cannot be read so: {error.message}") from None
 
 
 def _condition(column: LakeColumn, condition: Condition) -> sql.Composed:

@@ -97,7 +97,8 @@ def expire_table(
             if tell is not None:
                 tell(f"{table.where} {'' if step.month is None else f'{step.month:%Y-%m} '}{step.kind} ({step.tier})")
             try:
-                done.append(Done(step, expiring.take(step)))
+                with translated(table.where):
+                    done.append(Done(step, expiring.take(step)))
             except DrivetrainError as error:
                 if warehouse.closed or source.closed:
                     raise

@@ -144,6 +144,7 @@ def move_table(
     with ExitStack() as opened:
         warehouse = opened.enter_context(connect(places.warehouse, application="drivetrain tiers"))
         source = _source(opened, places, system, name)
+        opened.enter_context(translated(f"{system.system}.{name}"))
         table = tiered(warehouse, system, name, places.lake)
         lock(warehouse, table)
         facts = read_facts(source, warehouse, system, table)
@@ -154,7 +155,9 @@ def move_table(
                 tell(f"{system.system}.{name} {step.month:%Y-%m}: {step.kind}")
             try:
                 until = kept_until(table.policy, step.month, at + keep)
-                done.append(Done(step, _take(places, source, warehouse, table, facts, step, until, run_id)))
+                with translated(f"{table.where} {step.month:%Y-%m}"):
+                    move = _take(places, source, warehouse, table, facts, step, until, run_id)
+                done.append(Done(step, move))
             except DrivetrainError as error:
                 if not warehouse.closed:
                     kind = type(error).__name__

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from warehouse.errors import ExportRefused
+from warehouse.errors import ExportRefused, ObjectMissing
 from warehouse.lake.export import (
     NOTHING,
     Content,
@@ -88,12 +88,13 @@ class Cooling:
 
         Raises:
             ExportRefused: its rows cannot be kept in the lake exactly, or are not what was read back; it stays warm.
+            ObjectMissing: a file that was written is not there; it stays warm.
             LakeUnavailable: the lake does not answer; the next run goes on.
             Busy: readers held the raw table.
         """
         if move.state == "planned":
             move = self._export(move)
-        if move.state == "exported":
+        if move.state in ("exported", "verified"):  # of a run that was cut off, nobody knows how long ago
             move = self._verify(move)
         if move.state == "verified":
             move = self._flip(move)
@@ -167,8 +168,8 @@ class Cooling:
         files = read_files(self.connection, move)
         try:
             found = read_back(self.table.lake.store, files, self.table.columns)
-        except ExportRefused:
-            self.undo(move, "a file is not what was written")
+        except (ExportRefused, ObjectMissing) as error:
+            self.undo(move, f"a file is not what was written: {error.message}")
             raise
         if found != move.kept:
             self.undo(move, f"read back: {found}")
