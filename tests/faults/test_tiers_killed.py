@@ -15,6 +15,9 @@ from warehouse.errors import DrivetrainError
 from warehouse.lake.delta import LakeTable
 from warehouse.lake.store import Store
 
+#: Sessions that a kill ends.
+OURS = ("drivetrain tiers", "drivetrain retention")
+
 
 class Killed(BaseException):
     """What a process does no more."""
@@ -112,10 +115,7 @@ def after(patch: pytest.MonkeyPatch, last: int) -> None:
 
         def wrapped(self: Any, *arguments: Any, _original: Any = original, **options: Any) -> Any:
             answer = _original(self, *arguments, **options)
-            tiers = isinstance(self, psycopg.Connection) and "tiers" not in self.info.get_parameters().get(
-                "application_name", ""
-            )
-            if not tiers:
+            if not isinstance(self, psycopg.Connection) or self.info.get_parameters().get("application_name") in OURS:
                 point(self if isinstance(self, psycopg.Connection) else None)
             return answer
 

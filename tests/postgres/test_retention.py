@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
+from aging import AT, CUT, LATER, declare, young
 from ingesting import Bench
 from tiering import NO_HOT, TIERS, everywhere, move, moved, places, proven, source_rows
 
@@ -20,24 +21,12 @@ from warehouse.retention import expiring
 from warehouse.retention.apply import Done, expire_table, look
 from warehouse.state.expiries import read_expiries
 
-#: All months of ``facts`` are in the lake by then, and none has expired at an age of a year.
-LATER = dt.datetime(2024, 9, 20, tzinfo=dt.UTC)
-#: January has expired, and February to the 9th.
-AT = dt.datetime(2025, 2, 10, 12, 30, tzinfo=dt.UTC)
-CUT = "2024-02-10 00:00:00"
-
 
 @pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow)])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "file":
         return Store(tmp_path.as_uri())
     return request.getfixturevalue("bucket")
-
-
-def declare(bench: Bench, tiers: dict[str, Any] | None, **further: Any) -> None:
-    """``facts`` with a retention of a year, about the person ``who``."""
-    policy = {"partition": {"range": "at", "name": "{table}_y{year}m{month}"}, "retention": "1 year", **further}
-    bench.monthly("facts", **policy, **({"tiers": tiers} if tiers else {}))
 
 
 def due(bench: Bench, lake: Store, at: dt.datetime = AT, name: str = "facts") -> list[tuple[str, str, str]]:
@@ -54,10 +43,6 @@ def expire(bench: Bench, lake: Store, at: dt.datetime = AT, name: str = "facts")
         if each.failure:
             raise each.failure
     return done
-
-
-def young(rows: Counter[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
-    return Counter({row: count for row, count in rows.items() if row[1] >= CUT})
 
 
 def hold(bench: Bench, table: str | None = None, subject: str | None = None) -> None:

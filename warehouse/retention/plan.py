@@ -122,6 +122,10 @@ def plan_table(policy: Table, facts: Facts, before: dt.datetime) -> list[Step]:
     return [*begun, *(_waiting(step, against[step.month]) if step.month in against else step for step in due)]
 
 
+def _start(month: dt.date) -> dt.datetime:
+    return dt.datetime.combine(month, dt.time(), dt.UTC)
+
+
 def ends(month: dt.date) -> dt.datetime:
     """When a month is over."""
     return dt.datetime.combine(shifted("month", month, 1), dt.time(), dt.UTC)
@@ -151,7 +155,9 @@ def _hot(facts: Facts, before: dt.datetime, reason: str) -> Iterator[Step]:
             if partition.end > before or month in busy | begun:
                 break
             dropped.add(month)
-            yield Step("drop", "hot", month, before, reason, partition.rows, partition.bytes, partition)
+            whole = partition.start == _start(month) and partition.end == ends(month)
+            rows = facts.hot.get(month, 0) if whole else partition.rows
+            yield Step("drop", "hot", month, before, reason, rows, partition.bytes, partition)
     for month, rows in sorted(facts.hot.items(), key=_by_month):
         if rows and month not in begun and (month is None or month not in dropped):
             yield Step("delete", "hot", month, before, reason, rows)
