@@ -73,6 +73,25 @@ def test_only_files_that_may_matter_are_looked_into(facts: Bench, lake: Store) -
     assert (none.files, none.rows.num_rows) == (0, 0)
 
 
+def test_one_person_s_files_are_found_though_the_policy_has_other_buckets_now(facts: Bench, lake: Store) -> None:
+    facts.source("ALTER TABLE facts ADD who bigint; UPDATE facts SET who = id % 10")
+    facts.source("CREATE TABLE riders (id bigint PRIMARY KEY, email text)")
+    facts.declare("riders", key=("id",), subjects=["id"], erasure="delete")
+    facts.person = {"table": "riders", "key": "id", "identifiers": {"email": "email"}}
+    further = {"subjects": ["who"], "erasure": "delete", "partition": facts.tables["facts"]["partition"]}
+    facts.monthly("facts", tiers={"warm": "3 months", "cold": {"buckets": 4}}, **further)
+    facts.ingest("facts")
+    moved(facts, lake, LATER)
+    query = "SELECT count(*) FROM facts WHERE who = 7"
+    before = ask(facts, lake, query)
+    assert (before.files, before.all_files) == (3, 12)
+    facts.monthly("facts", tiers={"warm": "3 months", "cold": {"buckets": 3}}, **further)
+    after = ask(facts, lake, query)
+    assert after.rows == before.rows
+    assert [*after.rows.to_pylist()[0].values()] == [36]
+    assert after.files == after.all_files, "nobody can tell which of them"
+
+
 def test_every_type_can_be_compared_and_is_told_alike(bench: Bench, lake: Store) -> None:
     columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(TYPES))
     bench.source(

@@ -42,6 +42,11 @@ class Layout:
     whole: bool
     order: tuple[str, ...]
 
+    @property
+    def rule(self) -> str:
+        """How a row's bucket follows from its subject, for whoever looks for files later: the policy may change."""
+        return f"{self.subject if self.whole else f'md5({self.subject})'} % {self.buckets}" if self.subject else "0"
+
     def spread(self) -> tuple[tuple[str, sql.Composed], ...]:
         """What is selected besides the table's columns, to tell buckets by: name and expression."""
         if self.subject is None or self.whole or self.buckets == 1:

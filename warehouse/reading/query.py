@@ -205,7 +205,7 @@ def _files(
             *(dt.datetime.combine(day, dt.time(), dt.UTC) for day in (month, shifted("month", month, 1))),
         )
     ]
-    files = files_in_lake(connection, scan.system, scan.table, months, buckets)
+    files = files_in_lake(connection, scan.system, scan.table, months, buckets, layout.rule)
     looked = (len(files), sum(size for _, size in files), *extent_of_lake(connection, scan.system, scan.table))
     counts[:] = [before + more for before, more in zip(counts, looked, strict=True)]
     return [path for path, _ in files]

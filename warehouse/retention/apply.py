@@ -53,7 +53,7 @@ def look(places: Places, system: System, name: str, at: dt.datetime) -> list[Ste
         source = opened.enter_context(_source(places, read_only=True))
         warehouse = opened.enter_context(connect(places.warehouse, read_only=True, application="drivetrain retention"))
         with translated(f"{system.system}.{name}"):
-            table = _table(warehouse, system, name, places)
+            table = tiered(warehouse, system, name, places.lake)
             return _plan(source, warehouse, table, _live(source, table), at)
 
 
@@ -85,7 +85,7 @@ def expire_table(
     with ExitStack() as opened:
         source = opened.enter_context(_source(places, read_only=False))
         warehouse = opened.enter_context(connect(places.warehouse, application="drivetrain retention"))
-        table = _table(warehouse, system, name, places)
+        table = tiered(warehouse, system, name, places.lake)
         lock(warehouse, table)
         live = _live(source, table)
         raw = RawTable.of(warehouse, system, name, live.columns)
@@ -110,14 +110,6 @@ def expire_table(
 def _source(places: Places, *, read_only: bool) -> AbstractContextManager[Connection]:
     assert places.source is not None
     return connect(places.source, see_all_rows=True, read_only=read_only, application="drivetrain retention")
-
-
-def _table(warehouse: Connection, system: System, name: str, places: Places) -> Tiered:
-    if not system.tables[name].reviewed:
-        raise CatalogMismatch(
-            f"{system.system}.{name}: its policy is a draft", hint="Decide it, and remove `reviewed: false`."
-        )
-    return tiered(warehouse, system, name, places.lake)
 
 
 def _live(source: Connection, table: Tiered) -> LiveTable:

@@ -90,15 +90,16 @@ def begin(
     part: int = 0,
     reason: str,
     export: str | None = None,
+    layout: str | None = None,
     run_id: str | None = None,
 ) -> Move:
-    """Note a move that is about to begin."""
+    """Note a move that is about to begin; into the lake with the rule of its files' buckets (``Layout.rule``)."""
     row = connection.execute(
         sql.SQL(
-            "INSERT INTO platform.tier_move (system, table_name, month, from_tier, part, state, reason, export)"
-            " VALUES (%s, %s, %s, %s, %s, 'planned', %s, %s) RETURNING {}"
+            "INSERT INTO platform.tier_move (system, table_name, month, from_tier, part, state, reason, export, layout)"
+            " VALUES (%s, %s, %s, %s, %s, 'planned', %s, %s, %s) RETURNING {}"
         ).format(_COLUMNS),
-        (system, table, month, from_tier, part, reason, export),
+        (system, table, month, from_tier, part, reason, export, layout),
     ).fetchone()
     assert row is not None
     move = _move(row)
@@ -251,14 +252,35 @@ def months_in_lake(connection: Connection, system: str, table: str) -> set[dt.da
 
 
 def files_in_lake(
-    connection: Connection, system: str, table: str, months: Collection[dt.date], buckets: Collection[int] | None
+    connection: Connection,
+    system: str,
+    table: str,
+    months: Collection[dt.date],
+    buckets: Collection[int] | None,
+    layout: str,
 ) -> list[tuple[str, int]]:
-    """The files that readers take from the lake: path and bytes; of these months, and buckets unless all are wanted."""
+    """The files that readers take from the lake: path and bytes.
+
+    Args:
+        connection: of the warehouse.
+        system, table: whose.
+        months: of these.
+        buckets: of these; None: of all.
+        layout: the rule by which the buckets were found; where a month has another, all of its files are wanted.
+    """
     return connection.execute(
         "SELECT f.path, f.bytes FROM platform.tier_move AS m JOIN platform.lake_file AS f ON f.move = m.id"
-        " WHERE m.system = %s AND m.table_name = %s AND m.from_tier = 'warm' AND m.state IN ('flipped', 'dropped')"
-        " AND m.month = ANY(%s::date[]) AND (%s::integer[] IS NULL OR f.bucket = ANY(%s::integer[])) ORDER BY f.path",
-        (system, table, list(months), *[None if buckets is None else list(buckets)] * 2),
+        " WHERE m.system = %(system)s AND m.table_name = %(table)s AND m.from_tier = 'warm'"
+        " AND m.state IN ('flipped', 'dropped') AND m.month = ANY(%(months)s::date[])"
+        " AND (%(buckets)s::integer[] IS NULL OR m.layout IS DISTINCT FROM %(layout)s"
+        " OR f.bucket = ANY(%(buckets)s::integer[])) ORDER BY f.path",
+        {
+            "system": system,
+            "table": table,
+            "months": list(months),
+            "layout": layout,
+            "buckets": None if buckets is None else list(buckets),
+        },
     ).fetchall()
 
 

@@ -79,9 +79,13 @@ def tiered(warehouse: Connection, system: System, name: str, root: Store) -> Tie
     """A table of the warehouse and its place in the lake.
 
     Raises:
-        CatalogMismatch: the warehouse does not have it yet.
+        CatalogMismatch: its policy is a draft, or the warehouse does not have it yet.
     """
     policy = system.tables[name]
+    if not policy.reviewed:
+        raise CatalogMismatch(
+            f"{system.system}.{name}: its policy is a draft", hint="Decide it, and remove `reviewed: false`."
+        )
     live = read_table(warehouse, system.raw_schema, name)
     if live is None:
         raise CatalogMismatch(

@@ -80,7 +80,7 @@ class Cooling:
             end_rehydration(self.connection, system, name, month)
             return begin(
                 self.connection, system, name, month, "warm",
-                reason=reason, export=export_name(), run_id=self.run_id,
+                reason=reason, export=export_name(), layout=self.table.layout.rule, run_id=self.run_id,
             )  # fmt: skip
 
     def go_on(self, move: Move) -> Move:

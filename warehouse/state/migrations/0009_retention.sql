@@ -4,6 +4,10 @@ ALTER TABLE platform.tier_move DROP CONSTRAINT tier_move_state_check;
 ALTER TABLE platform.tier_move ADD CONSTRAINT tier_move_state_check  -- expired: its rows reached their retention
     CHECK (state IN ('planned', 'detached', 'exported', 'verified', 'flipped', 'dropped', 'undone', 'expired'));
 
+-- By what a month's files are told apart: a policy may change later, and whoever looks for one person's files must know.
+ALTER TABLE platform.tier_move ADD COLUMN layout text;
+COMMENT ON COLUMN platform.tier_move.layout IS 'warm: how the bucket of a row follows from its subject; NULL: not known.';
+
 -- What retention took, and from where. Never changed once it is done.
 CREATE TABLE platform.expiry (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
