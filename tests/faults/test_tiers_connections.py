@@ -18,7 +18,7 @@ from warehouse.errors import DrivetrainError, ServerUnavailable
 from warehouse.lake import export
 from warehouse.lake.store import Store
 from warehouse.postgres.arrow import arrow_cursor
-from warehouse.tiering import returning
+from warehouse.state import returning
 
 #: Tiers, the moment of the run, and which server the session is of.
 CASES = {

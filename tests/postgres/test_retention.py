@@ -14,7 +14,7 @@ from aging import AT, CUT, LATER, declare, young
 from ingesting import Bench
 from tiering import NO_HOT, TIERS, everywhere, move, moved, places, proven, source_rows
 
-from warehouse.errors import DrivetrainError
+from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.retention import expiring
@@ -280,6 +280,16 @@ def test_what_was_cut_off_is_ended(facts: Bench, lake: Store, monkeypatch: pytes
 
 def _cut_off() -> None:
     raise DrivetrainError("cut off")
+
+
+def test_a_clock_that_is_ahead_deletes_nothing(facts: Bench, lake: Store) -> None:
+    declare(facts, None)
+    facts.ingest("facts")
+    ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=4000)
+    assert due(facts, lake, ahead), "one may look"
+    with pytest.raises(ConfigurationError, match="nothing was deleted"):
+        expire(facts, lake, ahead)
+    assert sum(source_rows(facts).values()) == sum(everywhere(facts, lake).values()) == 360
 
 
 def test_a_draft_is_refused(facts: Bench, lake: Store) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from warehouse.catalog.model import System
-from warehouse.errors import CatalogMismatch, DrivetrainError
+from warehouse.errors import CatalogMismatch, ConfigurationError, DrivetrainError
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import LiveTable, read_table
 from warehouse.postgres.relations import UNKNOWN_SIZE, partition_sizes, referenced_by
@@ -25,6 +25,9 @@ from warehouse.state.expiries import read_expiries
 from warehouse.state.moves import in_lake, read_files, read_moves, stale_files
 from warehouse.state.raw_store import RawTable
 from warehouse.state.tiered import Places, Tiered, lock, tiered
+
+#: By how much the clocks of this machine and of the servers may differ.
+_CLOCKS = dt.timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def expire_table(
 
     Raises:
         Busy: an ingestion or a move of the table is running.
+        ConfigurationError: ``at`` is in the future of a server.
         CatalogMismatch: source or warehouse does not have the table, or its policy is a draft.
         LegalHold: nobody can say which rows a hold keeps.
         ServerUnavailable: a database does not answer.
@@ -87,6 +91,7 @@ def expire_table(
         warehouse = opened.enter_context(connect(places.warehouse, application="drivetrain retention"))
         table = tiered(warehouse, system, name, places.lake)
         lock(warehouse, table)
+        _refuse_the_future(at, source, warehouse)
         live = _live(source, table)
         raw = RawTable.of(warehouse, system, name, live.columns)
         expiring = Expiring(source, warehouse, table, raw, run_id)
@@ -110,6 +115,17 @@ def expire_table(
 def _source(places: Places, *, read_only: bool) -> AbstractContextManager[Connection]:
     assert places.source is not None
     return connect(places.source, see_all_rows=True, read_only=read_only, application="drivetrain retention")
+
+
+def _refuse_the_future(at: dt.datetime, *servers: Connection) -> None:
+    """A clock that is far ahead would have rows deleted before their time, which nothing brings back."""
+    for server in servers:
+        row = server.execute("SELECT clock_timestamp()").fetchone()
+        if row is not None and at > row[0] + _CLOCKS:
+            raise ConfigurationError(
+                f"it is {at:%Y-%m-%d %H:%M} UTC here, and {row[0]:%Y-%m-%d %H:%M} at {server.info.host}: nothing was deleted",
+                hint="Set the clock of this machine, or of that server. `drivetrain retention plan --at` may look ahead.",
+            )
 
 
 def _live(source: Connection, table: Tiered) -> LiveTable:
