@@ -123,8 +123,9 @@ def _refuse_the_future(at: dt.datetime, *servers: Connection) -> None:
         row = server.execute("SELECT clock_timestamp()").fetchone()
         if row is not None and at > row[0] + _CLOCKS:
             raise ConfigurationError(
-                f"it is {at:%Y-%m-%d %H:%M} UTC here, and {row[0]:%Y-%m-%d %H:%M} at {server.info.host}: nothing was deleted",
-                hint="Set the clock of this machine, or of that server. `drivetrain retention plan --at` may look ahead.",
+                f"it is {at:%Y-%m-%d %H:%M} UTC here, and {row[0]:%Y-%m-%d %H:%M} at {server.info.host}: nothing was "
+                "deleted",
+                hint="Set the clock of this machine or of that server. `drivetrain retention plan --at` may look ahead.",
             )
 
 
