@@ -125,7 +125,7 @@ def _refuse_the_future(at: dt.datetime, *servers: Connection) -> None:
             raise ConfigurationError(
                 f"it is {at:%Y-%m-%d %H:%M} UTC here, and {row[0]:%Y-%m-%d %H:%M} at {server.info.host}: nothing was "
                 "deleted",
-                hint="Set the clock of this machine or of that server. `drivetrain retention plan --at` may look ahead.",
+                hint="Set the clock of this machine or of that server. `retention plan --at` may look ahead.",
             )
 
 
