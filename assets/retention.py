@@ -110,7 +110,10 @@ def _metadata(gone: Sequence[TableExpired], due: Sequence[TableDue]) -> dict[str
     ]
     steps = [step for each in due for step in each.steps]
     return {
-        "rows_gone": sum(one.rows for each in gone for one in each.done),
+        **{
+            f"gone_from_{TIERS[tier]}": sum(one.rows for each in gone for one in each.done if one.step.tier == tier)
+            for tier in TIERS
+        },
         "not_done": sum(one.failure is not None for each in gone for one in each.done),
         "rows_kept_back": sum(step.rows for step in steps if step.kind == "wait"),
         "gone": _table(("table", "month", "where", "what", "rows", "outcome"), went, "Nothing went."),
