@@ -155,6 +155,9 @@ def source_rows(bench: Bench) -> Counter[Row]:
 
 def proven(bench: Bench, lake: Store, deep: bool = True) -> list[tuple[str, str]]:
     """What the proof finds of ``facts``: kind and month."""
-    with connect(bench.pair.target) as connection:
-        proof = prove_table(connection, bench.pair.target, bench.system, "facts", lake, deep=deep)
+    with (
+        connect(bench.pair.target) as connection,
+        connect(Dsn(bench.pair.source_admin), read_only=True, see_all_rows=True) as source,
+    ):
+        proof = prove_table(connection, bench.pair.target, bench.system, "facts", lake, deep=deep, source=source)
     return [(each.kind, f"{each.month:%Y-%m}" if each.month else "") for each in proof.findings]

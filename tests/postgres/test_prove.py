@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +121,24 @@ def test_what_is_kept_for_a_while(facts: Bench, lake: Store, damage: str) -> Non
     kept = next(d.move.relation for d in move(facts, lake, LATER) if d.move and f"{d.move.month:%Y-%m}" == "2024-01")
     assert proven(facts, lake) == []
     facts.warehouse(damage.format(kept=kept))
-    assert proven(facts, lake) == ([("lost", "")] if damage.startswith("DROP") else [("altered", "2024-01")])
+    assert proven(facts, lake) == ([("lost", "2024-01")] if damage.startswith("DROP") else [("altered", "2024-01")])
+
+
+@pytest.mark.parametrize("damage", ["lost", "altered", "resurrected"])
+def test_what_is_kept_at_the_source_for_a_while(facts: Bench, lake: Store, damage: str) -> None:
+    tier(facts, TIERS)
+    facts.ingest("facts")
+    (done,) = move(facts, lake, keep=dt.timedelta(days=7))
+    assert done.move is not None
+    assert proven(facts, lake) == []
+    kept = done.move.relation
+    if damage == "lost":
+        facts.source(f"DROP TABLE {kept}")
+    elif damage == "altered":
+        facts.source(f"ALTER TABLE {kept} DISABLE TRIGGER USER; UPDATE {kept} SET v = 'x' WHERE id = 3")
+    else:
+        facts.warehouse(f"UPDATE platform.tier_move SET state = 'dropped' WHERE id = {done.move.id}")
+    assert proven(facts, lake) == [(damage, "2024-01")]
 
 
 def test_a_move_that_was_cut_off_is_no_wrong(facts: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,16 @@ class _File:
     sha256: str
 
 
-def prove_table(connection: Connection, dsn: Dsn, system: System, name: str, root: Store, *, deep: bool) -> TableProof:
+def prove_table(
+    connection: Connection,
+    dsn: Dsn,
+    system: System,
+    name: str,
+    root: Store,
+    *,
+    deep: bool,
+    source: Connection | None = None,
+) -> TableProof:
     """Hold a table's months against the ledger.
 
     Args:
@@ -121,7 +130,9 @@ def prove_table(connection: Connection, dsn: Dsn, system: System, name: str, roo
         dsn: of the same, for files that are loaded back.
         system, name: whose table; one that is kept by month.
         root: of the lake.
-        deep: read every byte of the lake, and hash every row of the warehouse.
+        deep: read every byte of the lake, and hash every row of the warehouse, and of what is kept.
+        source: a canonical session of the operational database that sees all rows: for what left the table there and
+            is kept still. What it has never left is compared by ingestion, under a snapshot of its own.
 
     Raises:
         LakeUnavailable: the lake does not answer.
@@ -130,7 +141,7 @@ def prove_table(connection: Connection, dsn: Dsn, system: System, name: str, roo
     proof = TableProof(system.system, name)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _Proof(connection, dsn, system, name, root.under(system.system, name), deep, proof).run()
+        _Proof(connection, dsn, system, name, root.under(system.system, name), deep, proof, source).run()
     return proof
 
 
@@ -143,6 +154,8 @@ class _Proof:
     store: Store
     deep: bool
     proof: TableProof
+    source: Connection | None
+    columns: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     expired: dict[dt.date, Amount] = field(default_factory=dict[dt.date, Amount])
     unfinished: set[dt.date] = field(default_factory=set[dt.date])
 
@@ -176,7 +189,13 @@ class _Proof:
             by_month.setdefault(move.month, []).append(move)
         for month in sorted({*warm, *known, *self.expired, *(m.month for m in moves if m.state != "undone")}):
             self._month(month, warm.get(month, (0, 0)), known.get(month), by_month.get(month, []))
-        self._kept(moves, columns)
+        self.columns = columns
+        self._kept(
+            self.connection, self.system.raw_schema, "moved_", [move for move in moves if move.from_tier == "warm"]
+        )
+        if self.source is not None:
+            schema, _ = self.system.source_of(self.name)
+            self._kept(self.source, schema, "drivetrain_left_", [m for m in moves if m.from_tier == "hot"])
 
     def _month(
         self,
@@ -225,32 +244,26 @@ class _Proof:
         if found != due:
             self.find(month, "altered", f"{where} has other content than what came ({found:016x}, not {due:016x})")
 
-    def _kept(self, moves: Sequence[_Move], columns: list[tuple[str, str]]) -> None:
-        """What a flipped move keeps in the warehouse until it is dropped is there; and nothing else is."""
-        kept = {f"moved_{move.id}" for move in moves if move.from_tier == "warm" and move.state == "flipped"}
-        there = {
-            name
-            for (name,) in self.connection.execute(
-                "SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-                " WHERE n.nspname = %s AND c.relname ~ '^moved_[0-9]+$' AND c.relkind = 'r'",
-                (self.system.raw_schema,),
-            )
-        }
-        ours = {f"moved_{move.id}" for move in moves}
-        for name in sorted(kept - there):
-            self.find(None, "lost", f"{self.system.raw_schema}.{name} is gone, and was to be kept")
-        for name in sorted(there & ours - kept):
-            self.find(None, "resurrected", f"{self.system.raw_schema}.{name} is there, and was to be gone")
-        for move in moves:
-            name = f"moved_{move.id}"
-            if self.deep and name in kept & there and move.kept is not None:
-                relation = sql.Identifier(self.system.raw_schema, name)
-                row = self.connection.execute(
-                    queries.amount(relation, queries.row_hash(columns, cast=False))
-                ).fetchone()
-                assert row is not None
-                if (row[0], int(row[1])) != move.kept:
-                    self.find(move.month, "altered", f"{self.system.raw_schema}.{name} is not what moved")
+    def _kept(self, connection: Connection, schema: str, prefix: str, moves: Sequence[_Move]) -> None:
+        """What moves keep on one side until it is dropped is there, is what moved, and nothing else is."""
+        names = {f"{prefix}{move.id}": move for move in moves}
+        there = {name for (name,) in connection.execute(queries.KEPT, (schema, f"^{prefix}[0-9]+$")) if name in names}
+        for name, move in sorted(names.items()):
+            relation = sql.Identifier(schema, name)
+            if move.state in ("detached", "flipped"):
+                if name not in there:
+                    self.find(move.month, "lost", f"{schema}.{name} is gone, and was to be kept")
+                elif self.deep and move.kept is not None:
+                    columns: list[tuple[str, str]] = connection.execute(
+                        queries.COLUMNS, (relation.as_string(connection),)
+                    ).fetchall()  # type: ignore[assignment]
+                    hashed = queries.row_hash([each for each in self.columns if each[0] in dict(columns)], cast=False)
+                    row = connection.execute(queries.amount(relation, hashed)).fetchone()
+                    assert row is not None
+                    if (row[0], int(row[1])) != move.kept:
+                        self.find(move.month, "altered", f"{schema}.{name} is not what moved")
+            elif name in there and move.state in ("dropped", "undone", "expired"):
+                self.find(move.month, "resurrected", f"{schema}.{name} is there, and was to be gone")
 
     def _lake(self, moves: Sequence[_Move], files: Sequence[_File], columns: list[tuple[str, str]]) -> None:
         """The lake's table has the files of moves that count, each as it was written; its folder has no others."""

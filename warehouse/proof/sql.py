@@ -34,6 +34,12 @@ SELECT to_date(chunk, 'YYYY-MM'), rows, agrees, tier FROM platform.raw_content
  WHERE system = %s AND table_name = %s AND chunk ~ '^[0-9]{4}-[0-9]{2}$'
 """
 
+#: Tables that keep what moved, by schema and pattern.
+KEPT = """
+SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname = %s AND c.relname ~ %s AND c.relkind IN ('r', 'p')
+"""
+
 COLUMNS = """
 SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
  WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
