@@ -40,7 +40,7 @@ from warehouse.tiering.leaving import Leaving
 from warehouse.tiering.rehydrating import Request, rehydrate_table
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow)])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "file":
         return Store(tmp_path.as_uri())
