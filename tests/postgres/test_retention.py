@@ -162,6 +162,17 @@ def test_late_rows_of_an_expired_age_do_not_stay(facts: Bench, lake: Store) -> N
     assert due(facts, lake) == []
 
 
+def test_rows_that_expired_before_their_month_left_are_no_part_of_what_came(facts: Bench, lake: Store) -> None:
+    declare(facts, TIERS)
+    facts.ingest("facts")
+    facts.source("INSERT INTO facts VALUES (9001, '2024-02-01+00', 'never ingested')")
+    before = source_rows(facts)
+    expire(facts, lake)
+    moved(facts, lake, AT)
+    assert proven(facts, lake) == []
+    assert everywhere(facts, lake) == young(before)
+
+
 def test_a_table_that_is_not_kept_by_month(items: Bench, lake: Store) -> None:
     ingest = {"mode": "incremental", "cursor": "updated_at"}
     items.declare("items", key=("id",), time="updated_at", retention="1 day", ingest=ingest)

@@ -25,7 +25,9 @@ SELECT f.move, f.path, f.rows, f.bytes, f.sha256
 """
 
 EXPIRED = """
-SELECT month, sum(rows)::bigint, sum(hash), bool_or(state = 'begun' AND tier = 'cold') FROM platform.expiry
+SELECT month, coalesce(sum(rows) FILTER (WHERE counts), 0)::bigint, coalesce(sum(hash) FILTER (WHERE counts), 0),
+       bool_or(state = 'begun' AND tier = 'cold')
+  FROM platform.expiry
  WHERE system = %s AND table_name = %s AND month IS NOT NULL AND tier <> 'hot' GROUP BY month
 """
 

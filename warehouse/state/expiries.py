@@ -51,9 +51,24 @@ def begin_expiry(
 ) -> int:
     """Note rows that go; returns the expiry's id. Not final before ``end_expiry``."""
     row = connection.execute(
-        "INSERT INTO platform.expiry (system, table_name, month, tier, before, reason, state, rows, hash, held, run_id)"
-        " VALUES (%s, %s, %s, %s, %s, %s, 'begun', %s, %s, %s, %s) RETURNING id",
-        (system, table, month, tier, before, reason, gone.rows, gone.hash, held, run_id),
+        "INSERT INTO platform.expiry"
+        " (system, table_name, month, tier, before, reason, state, rows, hash, held, run_id, counts)"
+        " SELECT %(system)s, %(table)s, %(month)s::date, %(tier)s, %(before)s::timestamptz, %(reason)s, 'begun',"
+        " %(rows)s::bigint, %(hash)s::numeric, %(held)s::bigint, %(run_id)s, %(tier)s::text <> 'hot' AND EXISTS ("
+        "SELECT FROM platform.tier_move WHERE from_tier = 'hot' AND state IN ('flipped', 'dropped')"
+        " AND system = %(system)s AND table_name = %(table)s AND month = %(month)s::date) RETURNING id",
+        {
+            "system": system,
+            "table": table,
+            "month": month,
+            "tier": tier,
+            "before": before,
+            "reason": reason,
+            "rows": gone.rows,
+            "hash": gone.hash,
+            "held": held,
+            "run_id": run_id,
+        },
     ).fetchone()
     assert row is not None
     return row[0]
@@ -83,10 +98,10 @@ def read_expiries(connection: Connection, system: str, table: str) -> list[Expir
 
 
 def expired_content(connection: Connection, system: str, table: str, month: dt.date) -> Content:
-    """What of a month expired in the warehouse and in the lake."""
+    """What of a month expired in the warehouse and in the lake after it had left its source."""
     row = connection.execute(
         "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(hash), 0) FROM platform.expiry"
-        " WHERE system = %s AND table_name = %s AND month = %s AND tier <> 'hot'",
+        " WHERE system = %s AND table_name = %s AND month = %s AND counts",
         (system, table, month),
     ).fetchone()
     assert row is not None

@@ -20,6 +20,7 @@ CREATE TABLE platform.expiry (
     state text NOT NULL CHECK (state IN ('begun', 'done')),  -- done: what went was looked for, and is nowhere there
     rows bigint NOT NULL DEFAULT 0,               -- that went
     hash numeric(20) NOT NULL DEFAULT 0,          -- warm, cold: sum of their hash_record_extended modulo 2^64
+    counts boolean NOT NULL DEFAULT false,        -- they were among what had left the source: the proof misses them there
     held bigint NOT NULL DEFAULT 0,               -- of that age that stayed, for a legal hold
     detail jsonb NOT NULL DEFAULT '{}',           -- objects removed and listed, by which statement ...
     run_id text,
