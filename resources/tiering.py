@@ -121,10 +121,12 @@ def rehydrate(
     months: Sequence[dt.date],
     until: dt.datetime,
     reason: str,
+    *,
+    end: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> list[Rehydration]:
-    """Bring months of the lake back into the warehouse for a while."""
-    request = Request(months, until, reason, settings.rehydrate_limit)
+    """Bring months of the lake back into the warehouse for a while; or end that, for those that are back."""
+    request = Request(months, until, reason, settings.rehydrate_limit, end)
     return rehydrate_table(Places(None, settings.warehouse(), settings.lake()), system, name, request, tell)
 
 

@@ -59,6 +59,7 @@ def apply(tables: Annotated[list[str] | None, _TABLES] = None, json: Annotated[b
     asked = aged_tables(settings.catalog(), tables or [])
     with console.status("Deleting …") as progress, settings.embedded_servers(progress.update):
         found = apply_retention(settings, asked, dt.datetime.now(dt.UTC), tell=progress.update)
+        left = plan_retention(settings, asked, dt.datetime.now(dt.UTC))
     if json:
         steps = [
             {**_as_json(each, done.step), "rows": done.rows, "failure": str(done.failure) if done.failure else None}
@@ -67,6 +68,9 @@ def apply(tables: Annotated[list[str] | None, _TABLES] = None, json: Annotated[b
         show_json({"steps": steps, **_failures(found)})
     else:
         _show_done(found)
+        if any(each.steps for each in left):
+            console.print("\nLeft:")
+            _show(left)
     if failures_of(found):
         raise typer.Exit(1)
 
@@ -89,7 +93,7 @@ def _show(found: Sequence[TableDue]) -> None:
                 style="dim" if kind == "wait" else None,
             )
     due = sum(len(each.overdue) for each in found)
-    console.print(f"{counted(due, 'step')} to do in {counted(len(found), 'table')} whose rows go at an age.")
+    console.print(f"{counted(due, 'step')} due; {counted(len(found), 'table')} with an age looked at.")
     if shown.row_count:
         console.print(shown)
     _show_failures(found)

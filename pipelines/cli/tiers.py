@@ -83,6 +83,8 @@ def apply(
         show_json({"steps": steps, **_failures(moves)})
     else:
         _show_moves(moves)
+        if months and not any(each.done for each in moves):
+            console.print("Nothing is due of what was asked for: `drivetrain tiers plan` says what is, and what waits.")
     if failures_of(moves):
         raise typer.Exit(1)
 
@@ -91,7 +93,7 @@ def apply(
 def rehydrate(
     table: Annotated[str, typer.Argument(help="Which: `system.table`.")],
     month: Annotated[list[str], typer.Option(help="Month of the lake, YYYY-MM; may be given again.")],
-    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")] = "asked for",
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger; must be said unless --end.")] = "",
     stay: Annotated[str, typer.Option("--for", help="How long it stays, e.g. `7 days`.")] = "7 days",
     end: Annotated[bool, typer.Option("--end", help="It may go cold again with the next run.")] = False,
     json: Annotated[bool, _JSON] = False,
@@ -109,14 +111,20 @@ def rehydrate(
             f"{table!r} is no single table", hint="Write system.table, e.g. logistics.location_logs."
         )
     ((system, name),) = found
+    if not end and not reason.strip():
+        raise ConfigurationError("why does it come back?", hint='Say it, e.g. --reason "claim 4711".')
     months = [parse_month(text) for text in month]
     with console.status("Bringing back …") as progress, settings.embedded_servers(progress.update):
-        back = bring_back(settings, system, name, months, until, reason, progress.update)
+        back = bring_back(settings, system, name, months, until, reason, end=end, tell=progress.update)
     if json:
         show_json({"months": [dataclasses.asdict(each) for each in back]})
         return
     for each in back:
-        told = "may go cold again" if end else f"stays until {each.until:%Y-%m-%d %H:%M} UTC"
+        told = (
+            "goes cold again with the next run that finds it due"
+            if end
+            else f"stays until {each.until:%Y-%m-%d %H:%M} UTC"
+        )
         console.print(f"{table} {each.month:%Y-%m}: {counted(each.rows, 'row')}, {each.bytes / 1e6:,.1f} MB; {told}.")
 
 

@@ -22,6 +22,7 @@ from warehouse.retention.expiring import Expiring
 from warehouse.retention.holding import read_held
 from warehouse.retention.plan import ColdMonth, Facts, OldPartition, Step, plan_table
 from warehouse.state.expiries import read_expiries
+from warehouse.state.holds import holds_changed
 from warehouse.state.moves import in_lake, read_files, read_moves, stale_files
 from warehouse.state.raw_store import RawTable
 from warehouse.state.tiered import Places, Tiered, lock, tiered
@@ -160,6 +161,7 @@ def read_facts(source: Connection, warehouse: Connection, table: Tiered, live: L
         referenced_by=referenced_by(source, relation) if live.partitions else (),
         frozen=held.frozen,
         persons_held=held.persons,
+        holds_changed=holds_changed(warehouse, system),
     )
 
 

@@ -142,7 +142,7 @@ class Expiring:
                 hint="The next run goes on.",
             )
         with self.warehouse.transaction():
-            end_expiry(self.warehouse, expiry, {"looked_for": "rows at the source", "left": 0, "held": kept})
+            end_expiry(self.warehouse, expiry, {"looked_for": "rows at the source", "left": 0}, held=kept)
         return went
 
     def _drop(self, step: Step, partition: OldPartition) -> int:
@@ -163,7 +163,8 @@ class Expiring:
                     hint="Nothing was dropped. End the long transaction (pg_stat_activity); the next run goes on.",
                 ) from error
             assert not is_there(self.source, relation)
-            end_expiry(self.warehouse, expiry, {"dropped": relation.as_string(self.warehouse), "left": 0})
+            dropped = relation.as_string(self.warehouse)
+            end_expiry(self.warehouse, expiry, {"looked_for": f"the partition {dropped}", "left": 0})
         return rows
 
     def _warm(self, step: Step) -> int:

@@ -69,6 +69,7 @@ class Facts:
         referenced_by: foreign keys onto the table, which keep its partitions.
         frozen: why nothing of the table may go: a hold of all of it.
         persons_held: whether rows of some persons must stay.
+        holds_changed: when a hold was last placed or released.
     """
 
     partitions: Sequence[OldPartition] = ()
@@ -80,6 +81,7 @@ class Facts:
     referenced_by: Sequence[str] = ()
     frozen: str | None = None
     persons_held: bool = False
+    holds_changed: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Step:
 
 def plan_table(policy: Table, facts: Facts, before: dt.datetime) -> list[Step]:
     """What is to go, from the source down: what is gone there cannot be ingested again."""
-    reason = f"older than {policy.retention.age}"
+    reason = f"older than {policy.retention.age}" + (", but for held persons" if facts.persons_held else "")
     begun = [
         Step("end", each.tier, each.month, each.before, "was begun", each.rows, expiry=each)
         for each in facts.expiries
@@ -178,8 +180,10 @@ def _cold(facts: Facts, before: dt.datetime, reason: str) -> Iterator[Step]:
                 yield Step("remove", "cold", month, before, told, bytes=cold.bytes)
             continue
         done = last.get(month)
-        if done is not None and done.before >= min(before, ends(month)) and not done.held:
-            continue
+        if done is not None and done.before >= min(before, ends(month)):
+            changed = facts.holds_changed
+            if not done.held or changed is None or changed <= done.begun_at:
+                continue
         whole = ends(month) <= before and not facts.persons_held
         yield Step("remove" if whole else "rewrite", "cold", month, before, reason, cold.rows, cold.bytes)
 

@@ -25,6 +25,7 @@ class Expiry:
         before: rows of an earlier time.
         held: rows of that age that stayed, for a legal hold.
         done: what went was looked for, and is nowhere there.
+        begun_at: when it was noted.
     """
 
     id: int
@@ -34,6 +35,7 @@ class Expiry:
     rows: int
     held: int
     done: bool
+    begun_at: dt.datetime
 
 
 def begin_expiry(
@@ -79,18 +81,19 @@ def count_expired(connection: Connection, expiry: int, rows: int) -> None:
     connection.execute("UPDATE platform.expiry SET rows = rows + %s WHERE id = %s", (rows, expiry))
 
 
-def end_expiry(connection: Connection, expiry: int, detail: Mapping[str, Any]) -> None:
+def end_expiry(connection: Connection, expiry: int, detail: Mapping[str, Any], held: int | None = None) -> None:
     """What went was looked for, and is nowhere there: from now on the record is never changed."""
     connection.execute(
-        "UPDATE platform.expiry SET state = 'done', done_at = clock_timestamp(), detail = detail || %s WHERE id = %s",
-        (json.dumps(detail), expiry),
+        "UPDATE platform.expiry SET state = 'done', done_at = clock_timestamp(), detail = detail || %s,"
+        " held = coalesce(%s, held) WHERE id = %s",
+        (json.dumps(detail), held, expiry),
     )
 
 
 def read_expiries(connection: Connection, system: str, table: str) -> list[Expiry]:
     """All of a table, oldest first."""
     rows = connection.execute(
-        "SELECT id, month, tier, before, rows, held, state = 'done' FROM platform.expiry"
+        "SELECT id, month, tier, before, rows, held, state = 'done', begun_at FROM platform.expiry"
         " WHERE system = %s AND table_name = %s ORDER BY id",
         (system, table),
     )

@@ -6,6 +6,7 @@ that deletes, with the holds standing still: one that is placed meanwhile waits,
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from warehouse.postgres.sessions import Connection
@@ -34,6 +35,15 @@ def read_holds(connection: Connection, system: str) -> list[Hold]:
         (system,),
     )
     return [Hold(*row) for row in rows]
+
+
+def holds_changed(connection: Connection, system: str) -> dt.datetime | None:
+    """When a hold of a system was last placed or released; None: never."""
+    row = connection.execute(
+        "SELECT max(greatest(placed_at, released_at)) FROM platform.legal_hold WHERE system IS NULL OR system = %s",
+        (system,),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def keep_holds_still(connection: Connection) -> None:

@@ -54,7 +54,7 @@ def begin_rehydration(
 
 
 def change_until(connection: Connection, system: str, table: str, month: dt.date, until: dt.datetime) -> None:
-    """A month that is back stays until another time."""
+    """A month that is back may go at another time."""
     connection.execute(
         "UPDATE platform.rehydration SET until = %s"
         " WHERE system = %s AND table_name = %s AND month = %s AND ended_at IS NULL",

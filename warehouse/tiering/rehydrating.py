@@ -8,7 +8,7 @@ What does not belong here: how it comes back (``warehouse.state.returning``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from warehouse.catalog.model import System
@@ -31,12 +31,14 @@ class Request:
         until: when they may go cold again.
         reason: why, for whoever reads the ledger.
         limit: bytes that all months that are back may take in the warehouse, of every table.
+        end: ``until`` holds though they were to stay longer.
     """
 
     months: Sequence[dt.date]
     until: dt.datetime
     reason: str
     limit: int
+    end: bool = False
 
 
 def rehydrate_table(
@@ -55,22 +57,27 @@ def rehydrate_table(
     with connect(places.warehouse, application="drivetrain tiers") as warehouse, translated(where):
         table = tiered(warehouse, system, name, places.lake)
         lock(warehouse, table)
-        back = {each.month for each in read_rehydrations(warehouse, system.system, name)}
+        back = {each.month: each.until for each in read_rehydrations(warehouse, system.system, name)}
         cold = months_in_lake(warehouse, system.system, name)
-        unknown = [month for month in request.months if month not in cold | back]
+        unknown = [month for month in request.months if month not in cold | set(back)]
         if unknown:
             raise ConfigurationError(
                 f"{where}: {', '.join(f'{month:%Y-%m}' for month in unknown)} is not in the lake",
-                hint=f"There are: {', '.join(f'{month:%Y-%m}' for month in sorted(cold)) or 'no months'}.",
+                hint=f"There are: {_told(cold)}." + (f" Back already: {_told(back)}." if back else ""),
             )
         for month in request.months:
             if month in back:
-                change_until(warehouse, system.system, name, month, request.until)
+                until = request.until if request.end else max(request.until, back[month])
+                change_until(warehouse, system.system, name, month, until)
                 continue
             if tell is not None:
                 tell(f"{where} {month:%Y-%m}")
             _bring(places, warehouse, table, month, request)
         return [each for each in read_rehydrations(warehouse, system.system, name) if each.month in request.months]
+
+
+def _told(months: Collection[dt.date]) -> str:
+    return ", ".join(f"{month:%Y-%m}" for month in sorted(months)) or "no months"
 
 
 def _bring(places: Places, warehouse: Connection, table: Tiered, month: dt.date, request: Request) -> None:

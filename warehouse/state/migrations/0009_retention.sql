@@ -30,6 +30,12 @@ CREATE TABLE platform.expiry (
     CHECK ((state = 'done') = (done_at IS NOT NULL))
 );
 CREATE INDEX expiry_by_table ON platform.expiry (system, table_name, month);
+COMMENT ON COLUMN platform.expiry.tier IS 'hot: at the source. warm: in the warehouse. cold: in the lake.';
+COMMENT ON COLUMN platform.expiry.before IS 'Rows of an earlier time went.';
+COMMENT ON COLUMN platform.expiry.rows IS 'How many went.';
+COMMENT ON COLUMN platform.expiry.held IS 'How many of that age stayed, for a legal hold.';
+COMMENT ON COLUMN platform.expiry.hash IS 'warm, cold: sum of hash_record_extended of the rows, modulo 2^64.';
+COMMENT ON COLUMN platform.expiry.detail IS 'Where was looked for what went, and how much of it was left.';
 COMMENT ON TABLE platform.expiry IS 'Rows that retention removed, by table, month and tier, with what proves it.';
 CREATE TRIGGER done_for_good BEFORE UPDATE OR DELETE ON platform.expiry
     FOR EACH ROW WHEN (OLD.state = 'done') EXECUTE FUNCTION platform.refuse_change();
