@@ -212,6 +212,7 @@ def test_a_person_who_is_held_stays(persons: Bench, lake: Store, tiers: dict[str
     if tiers != TIERS:
         assert source_rows(persons) == stay
     assert proven(persons, lake) == []
+    assert due(persons, lake) == [], "held rows are not looked at again before a hold changes"
     assert persons.ingest("facts").rows_written == 0
     release(persons)
     expire(persons, lake)

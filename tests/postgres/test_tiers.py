@@ -390,6 +390,8 @@ def test_a_month_comes_back_for_a_while(facts: Bench, lake: Store) -> None:
     assert plan(facts, lake, LATER) == [("keep", "2024-01")]
     assert facts.ingest("facts").rows_written == 0
     (again,) = rehydrate(facts, lake, ["2024-01"], LATER)
+    assert again.until == until, "asked again, it never stays for a shorter time"
+    (again,) = rehydrate(facts, lake, ["2024-01"], LATER, end=True)
     assert again.until == LATER
     assert moved(facts, lake, LATER) == [("cool", "2024-01"), ("drop", "2024-01")]
     assert facts.warehouse("SELECT count(*) FROM {raw}.facts") == [(0,)]
@@ -419,7 +421,7 @@ def test_no_more_comes_back_than_there_is_room_for(facts: Bench, lake: Store) ->
 
 
 def rehydrate(
-    bench: Bench, lake: Store, months: list[str], until: dt.datetime, limit: int = 10**9
+    bench: Bench, lake: Store, months: list[str], until: dt.datetime, limit: int = 10**9, *, end: bool = False
 ) -> list[Rehydration]:
-    request = Request([month(text) for text in months], until, "a question", limit)
+    request = Request([month(text) for text in months], until, "a question", limit, end)
     return rehydrate_table(places(bench, lake), bench.system, "facts", request)
