@@ -16,7 +16,7 @@ from benchmarks.lake import samples
 from benchmarks.model import BenchmarkError
 from benchmarks.stage import Stage
 from demo.servers.model import PLATFORM
-from warehouse.catalog.model import System
+from warehouse.catalog.model import Retention, System
 from warehouse.catalog.periods import shifted
 from warehouse.ingest import ingest_table, open_snapshot
 from warehouse.lake.store import Store
@@ -94,7 +94,10 @@ def prepare(stage: Stage, name: str, months: Sequence[dt.date], rows: int) -> Gr
     warehouse = Dsn(server.dsn(name, PLATFORM), "warehouse")
     with connect(warehouse) as connection:
         migrate(connection)
-    system = stage.catalog.systems["bikenode"]
+    declared = stage.catalog.systems["bikenode"]
+    # Months of any age move here: none is past its retention.
+    policy = declared.tables[TABLE].model_copy(update={"retention": Retention(until="lifetime")})
+    system = declared.model_copy(update={"tables": {**declared.tables, TABLE: policy}})
     stage.tell("ingesting them")
     with open_snapshot(Dsn(source, "source")) as snapshot:
         result = ingest_table(snapshot, warehouse, system, TABLE)
