@@ -64,8 +64,9 @@ def aged_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[Syste
     known = {f"{system.system}.{name}" for system, name in every}
     for text in asked:
         if text not in known and text not in {system.system for system, _ in every}:
+            until = "its policy gives its rows no age" if catalog.has(text) else "it is not in the catalog"
             raise ConfigurationError(
-                f"{text!r} is no table whose rows go at an age",
+                f"{text!r} is no table whose rows go at an age: {until}",
                 hint=f"Those are: {', '.join(sorted(known)) or 'none'}.",
             )
     return [

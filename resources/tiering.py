@@ -83,9 +83,8 @@ def tiered_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[Sys
     known = {f"{system.system}.{name}" for system, name in every}
     for text in asked:
         if text not in known and text not in {system.system for system, _ in every}:
-            raise ConfigurationError(
-                f"{text!r} is no table with tiers", hint=f"Those are: {', '.join(sorted(known)) or 'none'}."
-            )
+            wrong = "has no tiers in its policy" if catalog.has(text) else "is no table with tiers"
+            raise ConfigurationError(f"{text!r} {wrong}", hint=f"Those are: {', '.join(sorted(known)) or 'none'}.")
     return [(system, name) for system, name in every if f"{system.system}.{name}" in asked or system.system in asked]
 
 

@@ -300,6 +300,11 @@ class Catalog(Policy):
 
     systems: Mapping[str, System]
 
+    def has(self, text: str) -> bool:
+        """Whether there is such a ``system`` or ``system.table``."""
+        system, _, name = text.partition(".")
+        return system in self.systems and (not name or name in self.systems[system].tables)
+
     def table(self, system: str, name: str) -> Table:
         """The policy of one table."""
         return self.systems[system].tables[name]
