@@ -251,6 +251,22 @@ def test_a_hold_that_is_placed_meanwhile_keeps_what_is_left(
     assert sum(everywhere(facts, lake).values()) == 360
 
 
+def test_partitions_by_another_column_are_not_dropped_by_their_bounds(bench: Bench, lake: Store) -> None:
+    """What is filed under January may be of March: rows go by their own time."""
+    bench.source("CREATE TABLE facts (id bigint, at timestamptz NOT NULL, filed timestamptz, v text,"
+                 " PRIMARY KEY (id, at, filed)) PARTITION BY RANGE (filed)")  # fmt: skip
+    bench.source(
+        "CREATE TABLE facts_y2024m01 PARTITION OF facts FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')"
+    )
+    bench.source("INSERT INTO facts SELECT i, '2024-01-20+00'::timestamptz + i * interval '1 day', '2024-01-05+00', 'v'"
+                 " FROM generate_series(1, 40) i")  # fmt: skip
+    bench.monthly("facts", key=("id", "at", "filed"), retention="1 year")
+    bench.ingest("facts")
+    assert {kind for kind, *_ in due(bench, lake)} == {"delete"}
+    expire(bench, lake)
+    assert bench.source("SELECT count(*), min(at) >= '2024-02-10+00' FROM facts") == [(20, True)]
+
+
 def test_rows_that_others_reference_stay_and_it_is_said(facts: Bench, lake: Store) -> None:
     facts.source("CREATE TABLE notes (id bigint, fact bigint, at timestamptz, FOREIGN KEY (fact, at) REFERENCES facts)")
     facts.source("INSERT INTO notes SELECT 1, id, at FROM facts WHERE id = 7")
@@ -260,6 +276,21 @@ def test_rows_that_others_reference_stay_and_it_is_said(facts: Bench, lake: Stor
     assert "are referenced" in str(done[0].failure)
     assert (7,) in facts.source("SELECT id FROM facts")
     assert facts.warehouse("SELECT count(*) FROM {raw}.facts WHERE id = 7") == [(1,)], "what the source has stays"
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_rows_that_a_deletion_would_take_along_are_safe(facts: Bench, lake: Store, action: str) -> None:
+    """Another table's rows have a retention, and holds, of their own."""
+    key = f"FOREIGN KEY (fact, at) REFERENCES facts ON DELETE {action}"
+    facts.source(f"CREATE TABLE notes (id bigint, fact bigint, at timestamptz, {key})")
+    facts.source("INSERT INTO notes SELECT 1, id, at FROM facts WHERE id = 7")
+    declare(facts, None)
+    facts.ingest("facts")
+    steps = look(places(facts, lake), facts.system, "facts", AT)
+    assert {step.kind for step in steps} == {"wait"}
+    assert "notes_fact_at_fkey" in steps[0].reason
+    assert expire(facts, lake) == []
+    assert facts.source("SELECT count(*) FROM notes WHERE fact = 7") == [(1,)]
 
 
 def test_months_on_their_way_wait(facts: Bench, lake: Store) -> None:

@@ -14,6 +14,12 @@ SELECT f.conname::text, n.nspname::text, c.relname::text
   FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = %s::regclass ORDER BY 1
 """
+_CHANGED_BY_DELETING = """
+SELECT f.conname::text, n.nspname::text, c.relname::text
+  FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = %s::regclass AND f.confdeltype IN ('c', 'n', 'd')
+ ORDER BY 1
+"""
 _SIZES = """
 SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
        c.relkind <> 'r' OR pg_relation_size(c.oid) > 0
@@ -32,6 +38,12 @@ def is_filled(connection: Connection, relation: sql.Identifier, condition: sql.C
     """Whether it has a row (that a condition names); looks for no more than one."""
     row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(relation, condition)).fetchone()
     return row is not None and bool(row[0])
+
+
+def changed_by_deleting(connection: Connection, relation: sql.Identifier) -> list[str]:
+    """Foreign keys by which deleting rows of a table deletes or changes those of another, each as ``referenced_by``."""
+    rows = connection.execute(_CHANGED_BY_DELETING, (relation.as_string(connection),))
+    return [f"{name} of {schema}.{other}" for name, schema, other in rows]
 
 
 def referenced_by(connection: Connection, relation: sql.Identifier) -> list[str]:

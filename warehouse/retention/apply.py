@@ -15,7 +15,7 @@ from warehouse.catalog.model import System
 from warehouse.errors import CatalogMismatch, ConfigurationError, DrivetrainError
 from warehouse.postgres.bounds import spans_of
 from warehouse.postgres.introspection import LiveTable, read_table
-from warehouse.postgres.relations import UNKNOWN_SIZE, partition_sizes, referenced_by
+from warehouse.postgres.relations import UNKNOWN_SIZE, changed_by_deleting, partition_sizes, referenced_by
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.retention import sql as queries
 from warehouse.retention.expiring import Expiring
@@ -98,7 +98,7 @@ def expire_table(
         expiring = Expiring(source, warehouse, table, raw, run_id)
         failed = False
         for step in _plan(source, warehouse, table, live, at):
-            if step.kind == "wait" or (failed and step.tier != "cold"):
+            if step.kind == "wait" or (failed and (step.tier != "cold" or table.policy.tiers.hot is None)):
                 continue  # what is still at the source would be ingested again
             if tell is not None:
                 tell(f"{table.where} {'' if step.month is None else f'{step.month:%Y-%m} '}{step.kind} ({step.tier})")
@@ -152,7 +152,7 @@ def read_facts(source: Connection, warehouse: Connection, table: Tiered, live: L
     held = read_held(warehouse, table.system, name)
     relation = sql.Identifier(*table.system.source_of(name))
     return Facts(
-        partitions=_partitions(source, live, before),
+        partitions=_partitions(source, live, table.policy.time, before),
         hot=_rows(source, relation, table, before, held.values),
         warm=_rows(warehouse, sql.Identifier(table.system.raw_schema, name), table, before, held.values),
         cold=_cold(warehouse, table, before),
@@ -160,14 +160,15 @@ def read_facts(source: Connection, warehouse: Connection, table: Tiered, live: L
         expiries=read_expiries(warehouse, system, name),
         referenced_by=referenced_by(source, relation) if live.partitions else (),
         frozen=held.frozen,
+        cascades=changed_by_deleting(source, relation),
         persons_held=held.persons,
         holds_changed=holds_changed(warehouse, system),
     )
 
 
-def _partitions(source: Connection, live: LiveTable, before: dt.datetime) -> list[OldPartition]:
-    if live.strategy != "range":
-        return []
+def _partitions(source: Connection, live: LiveTable, time: str | None, before: dt.datetime) -> list[OldPartition]:
+    if live.strategy != "range" or live.partition_columns[:1] != (time,):
+        return []  # bounds of another column say nothing of a row's age
     sizes = partition_sizes(source, sql.Identifier(live.schema, live.name))
     schemas = {partition.name: partition.schema for partition in live.partitions if partition.level == 1}
     return sorted(

@@ -127,7 +127,7 @@ class Expiring:
                 except errors.ForeignKeyViolation as error:
                     raise CatalogMismatch(
                         f"{self.table.where}: rows past their retention are referenced: {error.diag.message_primary}",
-                        hint="Give the referencing table a retention that is no longer, or the reference ON DELETE.",
+                        hint="Give the referencing table a retention that is no longer, or drop the foreign key.",
                     ) from error
                 if not rows:
                     left, kept = (

@@ -68,6 +68,7 @@ class Facts:
         expiries: of the ledger of retention.
         referenced_by: foreign keys onto the table, which keep its partitions.
         frozen: why nothing of the table may go: a hold of all of it.
+        cascades: foreign keys by which deleting its rows would delete or change those of other tables.
         persons_held: whether rows of some persons must stay.
         holds_changed: when a hold was last placed or released.
     """
@@ -80,6 +81,7 @@ class Facts:
     expiries: Sequence[Expiry] = ()
     referenced_by: Sequence[str] = ()
     frozen: str | None = None
+    cascades: Sequence[str] = ()
     persons_held: bool = False
     holds_changed: dt.datetime | None = None
 
@@ -120,6 +122,9 @@ def plan_table(policy: Table, facts: Facts, before: dt.datetime) -> list[Step]:
     due = [*_hot(facts, before, reason), *_warm(facts, before, reason), *_cold(facts, before, reason)]
     if facts.frozen is not None:
         return [*begun, *(_waiting(step, f"legal hold: {facts.frozen}") for step in due)]
+    if facts.cascades:  # which have a retention, and holds, of their own
+        told = f"deleting its rows would change others: {', '.join(facts.cascades)}"
+        return [*begun, *(_waiting(step, told) for step in due)]
     against = dict(_against(facts.moves))
     return [*begun, *(_waiting(step, against[step.month]) if step.month in against else step for step in due)]
 
