@@ -27,7 +27,7 @@ from warehouse.catalog.periods import shifted
 from warehouse.ingest import Months, ingest_table, open_snapshot
 from warehouse.lake.columns import schema_of
 from warehouse.lake.delta import LakeTable
-from warehouse.lake.export import Content, DataFile, content_of, encoded, export_name
+from warehouse.lake.export import NOTHING, DataFile, content_of, encoded, export_name
 from warehouse.lake.layout import file_path
 from warehouse.lake.store import Store, Stored
 from warehouse.postgres.sessions import Connection, connect
@@ -194,7 +194,7 @@ def _remember(connection: Connection, lake: LakeTable, month: dt.date) -> None:
     """A month that went from the source to the lake."""
     export = export_name()
     files: list[DataFile] = []
-    content = Content(0, 0)
+    content = NOTHING
     for bucket in range(_BUCKETS):
         data = encoded(_rows(lake, month, bucket), lake.columns)
         path = file_path(f"{month:%Y-%m}", bucket, f"{export}-{bucket}.parquet")

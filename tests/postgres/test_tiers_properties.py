@@ -29,6 +29,7 @@ STEPS = st.lists(
         st.tuples(st.just("wait"), st.integers(1, 150)),
         st.tuples(st.just("expire"), st.just(0)),
         st.tuples(st.just("rehydrate"), st.integers(1, 3)),
+        st.tuples(st.just("add a column"), st.integers(0, 1)),
     ),
     min_size=4,
     max_size=14,
@@ -49,7 +50,7 @@ def test_each_row_that_lives_is_somewhere_once(bench: Bench, tmp_path: Path, tie
         _begin(bench, tiers)
         lake = Store((tmp_path / str(number)).as_uri())
         try:
-            _follow(bench, lake, steps)
+            _follow(bench, lake, steps, tiers)
         finally:
             _forget(bench)
 
@@ -62,7 +63,7 @@ def _begin(bench: Bench, tiers: dict[str, object]) -> None:
     bench.ingest("facts")
 
 
-def _follow(bench: Bench, lake: Store, steps: list[tuple[str, int]]) -> None:
+def _follow(bench: Bench, lake: Store, steps: list[tuple[str, int]], tiers: dict[str, object]) -> None:
     now, fresh = START, 10_000
     living: dict[str, Row] = {number: (at, v) for number, at, v in source_rows(bench)}
     for what, argument in [*steps, ("expire", 0), ("ingest", 0), ("move", 0), ("move", 0), ("expire", 0)]:
@@ -87,6 +88,12 @@ def _follow(bench: Bench, lake: Store, steps: list[tuple[str, int]]) -> None:
                 bench.source(f"DELETE FROM facts WHERE id = {argument}")
                 del living[str(argument)]
         elif what == "ingest":
+            bench.ingest("facts")
+        elif what == "add a column":
+            fresh += 1
+            default = "DEFAULT 'c'" if argument else ""
+            bench.source(f"ALTER TABLE facts ADD c{fresh} text {default}")
+            declare(bench, tiers)
             bench.ingest("facts")
         elif what == "move":
             failures = [each.failure for each in move(bench, lake, now, dt.timedelta(days=argument)) if each.failure]

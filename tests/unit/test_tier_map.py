@@ -30,7 +30,7 @@ def policy(**tiers: object) -> Table:
 
 
 def kept(number: int, month: dt.date, tier: Literal["hot", "warm"], until: dt.datetime) -> Move:
-    return Move(number, "s", "t", month, tier, 0, "flipped", "", "r", Content(7, 0), Content(7, 0), None, until)
+    return Move(number, "s", "t", month, tier, 0, "flipped", "", "r", Content(7, 0, 1), Content(7, 0, 1), None, until)
 
 
 def test_what_lies_on_each_shelf_has_its_tiers_price() -> None:

@@ -185,7 +185,7 @@ def test_no_month_moves_before_its_time_or_twice(
     went=st.integers(0, 5),
 )
 def test_what_the_warehouse_has_is_what_came_without_what_went(came: list[tuple[int, int]], went: int) -> None:
-    parts = [Content(*each) for each in came]
+    parts = [Content(*each, 3) for each in came]
     january = month("2026-01")
     moves = [move(january, "hot", "dropped", number, content=part) for number, part in enumerate(parts)]
     moves += [move(january, "warm", "flipped", number, content=part) for number, part in enumerate(parts[:went])]
@@ -194,7 +194,7 @@ def test_what_the_warehouse_has_is_what_came_without_what_went(came: list[tuple[
         move(month("2026-02"), "hot", "dropped", content=parts[0]),
     ]
     rest = parts[went:]
-    expired = Content(3, 5)
+    expired = Content(3, 5, 3)
     assert due_in_warehouse(moves, january, expired) == Content(
-        sum(part.rows for part in rest) - 3, (sum(part.hash for part in rest) - 5) % 2**64
+        sum(part.rows for part in rest) - 3, (sum(part.hash for part in rest) - 5) % 2**64, 3
     )

@@ -62,11 +62,11 @@ class LakeTable:
                 return None
 
     def ensure(self) -> Any:
-        """The newest version of the table, which is made if there is none."""
+        """The newest version of the table, with all columns; it is made if there is none."""
         from deltalake import DeltaTable
 
         if (table := self.open()) is not None:
-            return table
+            return self._with_all_columns(table)
         if self.store.local:  # deltalake makes no folder
             from pathlib import Path
 
@@ -87,6 +87,17 @@ class LakeTable:
                 storage_options=self.store.delta_options,
             )
         return self.open()
+
+    def _with_all_columns(self, table: Any) -> Any:
+        """Columns that were added since: files of before read as NULL there."""
+        from deltalake import Schema
+
+        known = {field.name for field in table.schema().fields}
+        added = [field for field in Schema.from_arrow(self.schema()).fields if field.name not in known]
+        if added:
+            with self._answering():
+                table.alter.add_columns(added)
+        return table
 
     def commit(self, export: str, added: Sequence[DataFile], removed: Iterable[str] = ()) -> bool:
         """Let the files of one export be the table's, and others no longer, in one commit.

@@ -46,21 +46,45 @@ ROW_GROUP, FILE_ROWS = 100_000, 4_000_000
 WORKERS = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Content:
-    """What a set of rows amounts to: their number, and the sum of their PostgreSQL hashes modulo 2^64."""
+    """What a set of rows amounts to. A row and the same with NULL in columns that were added later are equal.
+
+    A record's hash is ``h * 31 + column``, with 0 for NULL (``rowhash``): so rows, and sums of them, that lack the
+    last columns have the hash of those that have NULL there once it is multiplied by 31 for each.
+
+    Attributes:
+        rows: their number.
+        hash: the sum of their PostgreSQL hashes modulo 2^64.
+        columns: how many columns were hashed: the table's first ones.
+    """
 
     rows: int
     hash: int
+    columns: int
 
     def __add__(self, other: Content) -> Content:
-        return Content(self.rows + other.rows, (self.hash + other.hash) % 2**64)
+        return self._with(other, 1)
 
     def __sub__(self, other: Content) -> Content:
-        return Content(self.rows - other.rows, (self.hash - other.hash) % 2**64)
+        return self._with(other, -1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Content) and (difference := self - other).rows == 0 and difference.hash == 0
+
+    def __hash__(self) -> int:
+        return hash(self.rows)
+
+    def _with(self, other: Content, sign: int) -> Content:
+        columns = max(self.columns, other.columns)
+        digest = self._over(columns) + sign * other._over(columns)
+        return Content(self.rows + sign * other.rows, digest % 2**64, columns)
+
+    def _over(self, columns: int) -> int:
+        return self.hash * pow(31, columns - self.columns, 2**64)
 
 
-NOTHING = Content(0, 0)
+NOTHING = Content(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -123,7 +147,7 @@ def content_on_server(
         )
     ).fetchone()
     assert row is not None
-    return Content(row[0], int(row[1]) % 2**64)
+    return Content(row[0], int(row[1]) % 2**64, len(columns))
 
 
 def refuse_infinite(
@@ -380,18 +404,35 @@ def get_file(store: Store, file: DataFile) -> bytes:
 
 
 def content_of(content: bytes, columns: Sequence[LakeColumn]) -> Content:
-    """What a Parquet file's rows amount to."""
-    total = NOTHING
+    """What a Parquet file's rows amount to.
+
+    Args:
+        content: of the file.
+        columns: all of the table's; the file lacks those that were added after it was written.
+
+    Raises:
+        ExportRefused: it has others.
+    """
     file: Any = pq.ParquetFile(pa.BufferReader(content))
-    expected = schema_of(columns)
+    stored = stored_columns(file.schema_arrow, columns)
+    total = Content(0, 0, len(stored))
     for batch in file.iter_batches(batch_size=ROW_GROUP, use_threads=False):
-        if batch.schema.names != expected.names:
-            raise ExportRefused(
-                f"a file has the columns {', '.join(batch.schema.names)} instead of {', '.join(expected.names)}"
-            )
-        values = [column.hashable(batch.column(number)) for number, column in enumerate(columns)]
-        total += Content(batch.num_rows, sum_of_hashes(values, [column.kind for column in columns]))
+        values = [column.hashable(batch.column(number)) for number, column in enumerate(stored)]
+        total += Content(batch.num_rows, sum_of_hashes(values, [column.kind for column in stored]), len(stored))
     return total
+
+
+def stored_columns(schema: pa.Schema, columns: Sequence[LakeColumn]) -> tuple[LakeColumn, ...]:
+    """Those of a table's columns that a file has: the first ones.
+
+    Raises:
+        ExportRefused: it has others.
+    """
+    stored = tuple(columns[: len(schema.names)])
+    if schema.names != [column.name for column in stored]:
+        named = ", ".join(column.name for column in columns)
+        raise ExportRefused(f"a file has the columns {', '.join(schema.names)}, and the table {named}")
+    return stored
 
 
 def export_name() -> str:

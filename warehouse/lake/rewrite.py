@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from warehouse.lake.columns import LakeColumn, schema_of
-from warehouse.lake.export import NOTHING, Content, DataFile, content_of, get_file, write_file
+from warehouse.lake.export import NOTHING, Content, DataFile, content_of, get_file, stored_columns, write_file
 from warehouse.lake.layout import file_path
 from warehouse.lake.store import Store
 
@@ -51,7 +51,7 @@ def take_out(
     Args:
         store: at the table's root.
         files: of one month.
-        columns: all of the table's.
+        columns: all of the table's; a file is written anew with those that it had.
         time: column that files tell first and last of.
         goes: which rows of a file go.
         name: beginning of the new files' names.
@@ -67,7 +67,9 @@ def take_out(
     for file in files:
         held = get_file(store, file)
         before = content_of(held, columns)
-        rows = read(pa.BufferReader(held)).cast(schema_of(columns))
+        rows = read(pa.BufferReader(held))
+        stored = stored_columns(rows.schema, columns)
+        rows = rows.cast(schema_of(stored))
         leaving = goes(rows)
         if not leaving.any():
             kept.append(file)
@@ -76,7 +78,7 @@ def take_out(
         after = NOTHING
         if not leaving.all():
             path = file_path(file.month, file.bucket, f"{name}-{file.bucket}-{os.urandom(4).hex()}.parquet")
-            made = write_file(store, path, file.month, file.bucket, rows.filter(pa.array(~leaving)), columns, time)
+            made = write_file(store, path, file.month, file.bucket, rows.filter(pa.array(~leaving)), stored, time)
             after = content_of(get_file(store, made), columns)
             kept.append(made)
             written.append(made)

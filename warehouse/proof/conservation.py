@@ -169,18 +169,19 @@ class _Proof:
         exists = self.connection.execute("SELECT to_regclass(%s) IS NOT NULL", (quoted,)).fetchone()
         if exists is None or not exists[0]:
             return
-        moves = [_move(row) for row in self.connection.execute(queries.MOVES, whose)]
         files = [_File(*row) for row in self.connection.execute(queries.FILES, whose)]
         time = self.system.tables[self.name].time
         assert time is not None
         columns: list[tuple[str, str]] = self.connection.execute(queries.COLUMNS, (quoted,)).fetchall()  # type: ignore[assignment]
+        moves = [_move(row, len(columns)) for row in self.connection.execute(queries.MOVES, whose)]
         left = [move.month for move in moves if move.counts and move.from_tier == "hot"] if self.deep else []
-        counted = queries.by_month(raw, time, queries.row_hash(columns, cast=False), left)
+        counted = queries.by_month(raw, time, queries.row_hash(columns, None, cast=False), left)
         warm = {month: (rows, int(digest)) for month, rows, digest in self.connection.execute(counted)}
         known = {month: (rows, tier) for month, rows, _, tier in self.connection.execute(queries.CHUNKS, whose)}
-        for month, rows, digest, begun in self.connection.execute(queries.EXPIRED, whose):
-            self.expired[month] = (rows, int(digest))
-            if begun:
+        for month, rows, digest, over, begun in self.connection.execute(queries.EXPIRED, whose):
+            before, (more, added) = self.expired.get(month, (0, 0)), _amount(rows, digest, over, len(columns))
+            self.expired[month] = (before[0] + more, before[1] + added)
+            if begun and month not in self.unfinished:
                 self.unfinished.add(month)
                 self.find(month, "unfinished", "files of rows that expired are being removed")
         self._lake(moves, files, columns)
@@ -257,7 +258,7 @@ class _Proof:
                     columns: list[tuple[str, str]] = connection.execute(
                         queries.COLUMNS, (relation.as_string(connection),)
                     ).fetchall()  # type: ignore[assignment]
-                    hashed = queries.row_hash([each for each in self.columns if each[0] in dict(columns)], cast=False)
+                    hashed = queries.row_hash(self.columns, {name for name, _ in columns}, cast=False)
                     row = connection.execute(queries.amount(relation, hashed)).fetchone()
                     assert row is not None
                     if (row[0], int(row[1])) != move.kept:
@@ -352,18 +353,25 @@ class _Proof:
         """A file's rows, loaded into a temporary table and cast to the types of the raw table."""
         read: Any = pq.read_table  # type: ignore[reportUnknownMemberType]
         rows = read(pa.BufferReader(content))
+        stored = set(rows.column_names)
         with arrow_cursor(self.dsn) as cursor:
             cursor.adbc_ingest("read_back", rows, mode="create", temporary=True)
-            hashed = queries.row_hash(columns, cast=True)
+            hashed = queries.row_hash(columns, stored, cast=True)
             cursor.execute(queries.amount(sql.Identifier("read_back"), hashed).as_string(None))
             count, digest = cursor.fetchone()
         return int(count), int(digest)
 
 
-def _move(row: Sequence[Any]) -> _Move:
-    move, month, tier, part, state, relation, rows, digest, kept, kept_hash, export = row
-    return _Move(move, month, tier, part, state, relation, _amount(rows, digest), _amount(kept, kept_hash), export)
+def _move(row: Sequence[Any], columns: int) -> _Move:
+    move, month, tier, part, state, relation, rows, digest, over, kept, kept_hash, kept_over, export = row
+    content = None if rows is None else _amount(rows, digest, over, columns)
+    held = None if kept is None else _amount(kept, kept_hash, kept_over, columns)
+    return _Move(move, month, tier, part, state, relation, content, held, export)
 
 
-def _amount(rows: int | None, digest: Any) -> Amount | None:
-    return None if rows is None else (rows, int(digest))
+def _amount(rows: int, digest: Any, over: int, columns: int) -> Amount:
+    """What was hashed over a table's first columns, over all that it has now: those that were added are NULL there.
+
+    PostgreSQL combines a record's columns as ``h * 31 + column``, with 0 for NULL (``hash_record_extended``).
+    """
+    return rows, int(digest) * pow(31, columns - over, _MODULUS) % _MODULUS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from psycopg import sql
 
@@ -14,7 +14,7 @@ _PLAIN = {
 }  # fmt: skip
 
 MOVES = """
-SELECT id, month, from_tier, part, state, relation, rows, hash, kept_rows, kept_hash, export
+SELECT id, month, from_tier, part, state, relation, rows, hash, columns, kept_rows, kept_hash, kept_columns, export
   FROM platform.tier_move WHERE system = %s AND table_name = %s ORDER BY month, id
 """
 
@@ -25,10 +25,10 @@ SELECT f.move, f.path, f.rows, f.bytes, f.sha256
 """
 
 EXPIRED = """
-SELECT month, coalesce(sum(rows) FILTER (WHERE counts), 0)::bigint, coalesce(sum(hash) FILTER (WHERE counts), 0),
-       bool_or(state = 'begun' AND tier = 'cold')
+SELECT month, CASE WHEN counts THEN rows ELSE 0 END, CASE WHEN counts THEN hash ELSE 0 END, columns,
+       state = 'begun' AND tier = 'cold'
   FROM platform.expiry
- WHERE system = %s AND table_name = %s AND month IS NOT NULL AND tier <> 'hot' GROUP BY month
+ WHERE system = %s AND table_name = %s AND month IS NOT NULL AND tier <> 'hot'
 """
 
 CHUNKS = """
@@ -55,11 +55,17 @@ def by_month(relation: sql.Identifier, time: str, hashed: sql.Composable, months
     return sql.SQL("SELECT {}, count(*), {} FROM {} GROUP BY 1").format(month, _sum(hashed, among), relation)
 
 
-def row_hash(columns: Sequence[tuple[str, str]], *, cast: bool) -> sql.Composed:
-    """The hash of a row: of a table's own columns, or of text and numbers that are cast to its types first."""
+def row_hash(columns: Sequence[tuple[str, str]], there: Set[str] | None, *, cast: bool) -> sql.Composed:
+    """The hash of a row: of a table's own columns, or of text and numbers that are cast to its types first.
+
+    Args:
+        columns: names and types.
+        there: those of them that the relation has; NULL stands for the others. None: all.
+        cast: whether the relation has other types.
+    """
     parts: list[sql.Composable] = []
     for name, kind in columns:
-        part = sql.SQL("{}").format(sql.Identifier(name))
+        part = sql.SQL("{}").format(sql.Identifier(name) if there is None or name in there else sql.NULL)
         if cast:
             part += sql.SQL("::{}").format(sql.SQL(kind))  # type: ignore[arg-type]  # format_type() output
         parts.append(part if kind in _PLAIN else part + sql.SQL("::text"))

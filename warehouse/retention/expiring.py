@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from psycopg import errors, sql
 
 from warehouse.errors import Busy, CatalogMismatch, ExportRefused, LegalHold
-from warehouse.lake.export import Content, DataFile, content_on_server
+from warehouse.lake.export import NOTHING, Content, DataFile, content_on_server
 from warehouse.lake.layout import MONTH
 from warehouse.lake.rewrite import Rewritten, take_out
 from warehouse.postgres.fingerprints import WHOLE, fingerprints, total
@@ -85,7 +85,7 @@ class Expiring:
         with self.warehouse.transaction():
             return begin_expiry(
                 self.warehouse, *self._whose, step.month, step.tier, step.before, step.reason,
-                gone=Content(rows, 0), run_id=self.run_id,
+                gone=Content(rows, 0, 0), run_id=self.run_id,
             )  # fmt: skip
 
     def _end(self, expiry: Expiry) -> int:
@@ -210,7 +210,7 @@ class Expiring:
         with self.warehouse.transaction():
             held = self._held()
         seen = _Seen(step, self.table, held)
-        made = Rewritten((), (), Content(0, 0), move.content)
+        made = Rewritten((), (), NOTHING, move.content)
         if step.kind == "rewrite":
             files = read_files(self.warehouse, move)
             made = take_out(lake.store, files, lake.columns, lake.time, seen, f"{move.export}-kept")
@@ -309,6 +309,8 @@ class _Seen:
             moment = moment.replace(tzinfo=None)
         older = _flags(compute.less(column, pa.scalar(moment, kind)))
         for name, values in self.held.values.items():
+            if name not in rows.column_names:  # nobody is named there: it was added later
+                continue
             wanted: Any = pa.array(sorted(values), pa.string())
             kept = older & _flags(compute.is_in(rows.column(name).cast(pa.string()), value_set=wanted))
             self.held_rows += int(kept.sum())

@@ -54,9 +54,10 @@ def begin_expiry(
     """Note rows that go; returns the expiry's id. Not final before ``end_expiry``."""
     row = connection.execute(
         "INSERT INTO platform.expiry"
-        " (system, table_name, month, tier, before, reason, state, rows, hash, held, run_id, counts)"
+        " (system, table_name, month, tier, before, reason, state, rows, hash, columns, held, run_id, counts)"
         " SELECT %(system)s, %(table)s, %(month)s::date, %(tier)s, %(before)s::timestamptz, %(reason)s, 'begun',"
-        " %(rows)s::bigint, %(hash)s::numeric, %(held)s::bigint, %(run_id)s, %(tier)s::text <> 'hot' AND EXISTS ("
+        " %(rows)s::bigint, %(hash)s::numeric, %(columns)s::integer, %(held)s::bigint, %(run_id)s,"
+        " %(tier)s::text <> 'hot' AND EXISTS ("
         "SELECT FROM platform.tier_move WHERE from_tier = 'hot' AND state IN ('flipped', 'dropped')"
         " AND system = %(system)s AND table_name = %(table)s AND month = %(month)s::date) RETURNING id",
         {
@@ -68,6 +69,7 @@ def begin_expiry(
             "reason": reason,
             "rows": gone.rows,
             "hash": gone.hash,
+            "columns": gone.columns,
             "held": held,
             "run_id": run_id,
         },
@@ -102,10 +104,9 @@ def read_expiries(connection: Connection, system: str, table: str) -> list[Expir
 
 def expired_content(connection: Connection, system: str, table: str, month: dt.date) -> Content:
     """What of a month expired in the warehouse and in the lake after it had left its source."""
-    row = connection.execute(
-        "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(hash), 0) FROM platform.expiry"
+    rows = connection.execute(
+        "SELECT rows, hash, columns FROM platform.expiry"
         " WHERE system = %s AND table_name = %s AND month = %s AND counts",
         (system, table, month),
-    ).fetchone()
-    assert row is not None
-    return Content(row[0], int(row[1]) % 2**64)
+    )
+    return sum((Content(count, int(digest), columns) for count, digest, columns in rows), NOTHING)

@@ -21,8 +21,8 @@ from warehouse.postgres.sessions import Connection
 State = Literal["planned", "detached", "exported", "verified", "flipped", "dropped", "undone", "expired"]
 
 _COLUMNS = sql.SQL(
-    "id, system, table_name, month, from_tier, part, state, reason, relation, kept_rows, kept_hash, rows, hash, export,"
-    " keep_until"
+    "id, system, table_name, month, from_tier, part, state, reason, relation, kept_rows, kept_hash, kept_columns, rows,"
+    " hash, columns, export, keep_until"
 )
 
 
@@ -71,13 +71,13 @@ def read_moves(connection: Connection, system: str | None = None, table: str | N
 
 
 def _move(row: Sequence[Any]) -> Move:
-    move, system, table, month, tier, part, state, reason, relation, kept_rows, kept_hash, rows, digest, *rest = row
-    kept, content = _content(kept_rows, kept_hash), _content(rows, digest)
-    return Move(move, system, table, month, tier, part, state, reason, relation, kept, content, *rest)
+    move, system, table, month, tier, part, state, reason, relation, *amounts, export, keep_until = row
+    kept, content = _content(*amounts[:3]), _content(*amounts[3:])
+    return Move(move, system, table, month, tier, part, state, reason, relation, kept, content, export, keep_until)
 
 
-def _content(rows: int | None, digest: Any) -> Content | None:
-    return None if rows is None else Content(rows, int(digest))
+def _content(rows: int | None, digest: Any, columns: int) -> Content | None:
+    return None if rows is None else Content(rows, int(digest), columns)
 
 
 def begin(
@@ -129,20 +129,24 @@ def advance(
             "UPDATE platform.tier_move SET state = %(state)s, changed_at = clock_timestamp(),"
             " relation = coalesce(%(relation)s, relation), keep_until = coalesce(%(keep_until)s, keep_until),"
             " kept_rows = coalesce(%(kept_rows)s, kept_rows), kept_hash = coalesce(%(kept_hash)s, kept_hash),"
-            " rows = coalesce(%(rows)s, rows), hash = coalesce(%(hash)s, hash)"
+            " kept_columns = coalesce(%(kept_columns)s, kept_columns), rows = coalesce(%(rows)s, rows),"
+            " hash = coalesce(%(hash)s, hash), columns = coalesce(%(columns)s, columns)"
             " WHERE id = %(id)s AND state = %(was)s RETURNING {}"
         ).format(_COLUMNS),
         {
             "id": move.id, "was": move.state, "state": state, "relation": relation, "keep_until": keep_until,
-            "kept_rows": kept and kept.rows, "kept_hash": kept and kept.hash,
-            "rows": content and content.rows, "hash": content and content.hash,
+            "kept_rows": kept and kept.rows, "kept_hash": kept and kept.hash, "kept_columns": kept and kept.columns,
+            "rows": content and content.rows, "hash": content and content.hash, "columns": content and content.columns,
         },
     ).fetchone()  # fmt: skip
     if row is None:
         raise Busy(f"{move.name}: somebody else is moving it", hint="Nothing was changed. Look again.")
-    amounts = {} if content is None else {"rows": content.rows, "hash": str(content.hash)}
-    _note(connection, move.id, state, {**amounts, **(detail or {})}, run_id)
+    _note(connection, move.id, state, {**(_told(content) if content else {}), **(detail or {})}, run_id)
     return _move(row)
+
+
+def _told(content: Content) -> dict[str, Any]:
+    return {"rows": content.rows, "hash": str(content.hash), "columns": content.columns}
 
 
 def _note(connection: Connection, move: int, state: State, detail: Mapping[str, Any], run_id: str | None) -> None:
@@ -197,18 +201,17 @@ def replace_files(
     """A month of the lake has other files from now on, for some of its rows expired; without any, all of them did."""
     connection.execute("DELETE FROM platform.lake_file WHERE move = %s", (move.id,))
     record_files(connection, move, files)
-    amounts = {"rows": content.rows, "hash": str(content.hash), "why": why}
     if not files:
         advance(connection, move, "expired", content=NOTHING, detail={"why": why}, run_id=run_id)
         return
     changed = connection.execute(
-        "UPDATE platform.tier_move SET rows = %s, hash = %s, changed_at = clock_timestamp()"
+        "UPDATE platform.tier_move SET rows = %s, hash = %s, columns = %s, changed_at = clock_timestamp()"
         " WHERE id = %s AND state = %s",
-        (content.rows, content.hash, move.id, move.state),
+        (content.rows, content.hash, content.columns, move.id, move.state),
     ).rowcount
     if not changed:
         raise Busy(f"{move.name}: somebody else is moving it", hint="Nothing was changed. Look again.")
-    _note(connection, move.id, move.state, amounts, run_id)
+    _note(connection, move.id, move.state, {**_told(content), "why": why}, run_id)
 
 
 def stale_files(connection: Connection, system: str, table: str) -> dict[dt.date, tuple[int, int]]:

@@ -35,13 +35,39 @@ def column_list(carriage: Carriage) -> sql.Composed:
     )
 
 
+def _left(connection: Connection, where: str) -> str | None:
+    """How many months are no more at the source, or in the lake, if any: they would be lost with the raw table."""
+    row = connection.execute(
+        "SELECT count(DISTINCT month) FROM platform.tier_move"
+        " WHERE 'raw_' || system || '.' || table_name = %s AND state NOT IN ('undone', 'expired')",
+        (where,),
+    ).fetchone()
+    count = row[0] if row else 0
+    return f"{count} month{' has' if count == 1 else 's have'} left its source" if count else None
+
+
+def refused(connection: Connection, where: str, message: str, restore: str) -> CatalogMismatch:
+    """A change under which old and new rows cannot share the raw table, with what can be done about it.
+
+    Args:
+        connection: of the warehouse.
+        where: the raw table.
+        message: what changed.
+        restore: how to go back, where the rows cannot be had anew.
+    """
+    if (left := _left(connection, where)) is not None:
+        return CatalogMismatch(f"{message}; {left}, and its rows are only here", hint=restore)
+    return CatalogMismatch(message, hint=f"Drop {where} in the warehouse (and rebuild dbt), then ingest it again.")
+
+
 def column_changes(
     connection: Connection, relation: sql.Identifier, where: str, carriage: Carriage
 ) -> list[sql.Composed]:
     """What ALTER TABLE has to do to the parent's columns to make them the policy's.
 
     Raises:
-        CatalogMismatch: a column's type differs.
+        CatalogMismatch: a column's type differs, or one left the policy of which months that left their source have
+            values.
     """
     live: dict[str, str] = dict(
         connection.execute(
@@ -56,11 +82,19 @@ def column_changes(
         if kind is None:
             changes.append(sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(column.name), column.type))
         elif kind.replace('"', "") != column.type_name.replace('"', ""):
-            raise CatalogMismatch(
+            raise refused(
+                connection,
+                where,
                 f"{where}.{column.name}: is {kind} in the warehouse and {column.type_name} at the source",
-                hint=f"Drop {where} in the warehouse (and rebuild dbt), then ingest it again.",
+                "Give it its type again at the source, or declare what is new there as a column of another name.",
             )
-    for name in sorted(set(live) - set(carriage.names)):
+    gone = sorted(set(live) - set(carriage.names))
+    if gone and (left := _left(connection, where)) is not None:
+        raise CatalogMismatch(
+            f"{where}.{gone[0]}: left the policy; {left} with values of it",
+            hint="Declare it again. If the source has dropped it, add it there again; it may be empty.",
+        )
+    for name in gone:
         # A column that left the policy must not linger with old (perhaps personal) values; views that still
         # read it make this fail loudly.
         changes.append(sql.SQL("DROP COLUMN {}").format(sql.Identifier(name)))
@@ -79,7 +113,6 @@ def check_layout(connection: Connection, relation: sql.Identifier, where: str, m
         " FROM pg_partitioned_table AS p WHERE p.partrelid = %s::regclass",
         (relation.as_string(connection),),
     ).fetchone()
-    again = f"Drop {where} in the warehouse and ingest it again, or restore the policy."
     if row is None:
         raise CatalogMismatch(
             f"{where}: the warehouse has something else of that name, which is no raw table",
@@ -87,16 +120,20 @@ def check_layout(connection: Connection, relation: sql.Identifier, where: str, m
         )
     by_month, columns = row
     if by_month != (month_column is not None):
-        raise CatalogMismatch(
+        raise refused(
+            connection,
+            where,
             f"{where}: the warehouse keeps this table {'by month' if by_month else 'whole'},"
             " its policy now says otherwise",
-            hint=again,
+            "Restore the policy.",
         )
     if by_month and columns != [month_column]:
-        raise CatalogMismatch(
+        raise refused(
+            connection,
+            where,
             f"{where}: the warehouse keeps this table by month of {columns[0]!r},"
             f" its policy now names {month_column!r}",
-            hint=again,
+            "Restore the policy.",
         )
 
 

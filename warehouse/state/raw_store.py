@@ -25,7 +25,7 @@ from psycopg import errors, sql
 
 from warehouse.catalog.model import System
 from warehouse.catalog.naming import period_name
-from warehouse.errors import Busy, CatalogMismatch
+from warehouse.errors import Busy
 from warehouse.postgres.carriage import Carriage, carriage
 from warehouse.postgres.copying import Copied, copy_across
 from warehouse.postgres.fingerprints import Fingerprint, fingerprints
@@ -145,10 +145,8 @@ class RawTable:
             try:
                 self._with_short_locks(partial(run, alter))
             except errors.InvalidTableDefinition as error:  # a column of the parent's partition key
-                raise CatalogMismatch(
-                    f"{self.where}: {error.diag.message_primary}",
-                    hint=f"Drop {self.where} in the warehouse (and rebuild dbt), then ingest it again.",
-                ) from error
+                told = f"{self.where}: {error.diag.message_primary}"
+                raise layout.refused(self.connection, self.where, told, "Restore the policy.") from error
         self.feed.declare()
         if is_new:  # somebody dropped it: what models have read is no longer what is here
             self.feed.reset()

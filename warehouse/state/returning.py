@@ -74,7 +74,9 @@ def _take_in(
                     hint="`drivetrain prove` names them. Nothing was changed.",
                 )
         child = raw.begin_child()
-        columns = [(sql.Identifier(column.name), column.type) for column in raw.carriage.columns]
+        row = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sent))
+        there = {column.name for column in row.description or ()}  # not those that were added afterwards
+        columns = [(sql.Identifier(each.name), each.type) for each in raw.carriage.columns if each.name in there]
         connection.execute(
             sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
                 child,

@@ -125,8 +125,8 @@ class Cooling:
             self.connection.execute("DELETE FROM platform.lake_file WHERE move = %s", (move.id,))
             record_files(self.connection, move, files)
             self.connection.execute(
-                "UPDATE platform.tier_move SET kept_rows = %s, kept_hash = %s WHERE id = %s",
-                (content.rows, content.hash, move.id),
+                "UPDATE platform.tier_move SET kept_rows = %s, kept_hash = %s, kept_columns = %s WHERE id = %s",
+                (content.rows, content.hash, content.columns, move.id),
             )
         stale = self._stale(move)
         self.table.lake.commit(move.export, files, removed=stale)
@@ -226,7 +226,9 @@ class Cooling:
         files = read_files(self.connection, move)
         with translated(move.name), self.connection.transaction():
             self.connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(relation))
-            kept = content_on_server(self.connection, relation, self.table.columns, _TRUE)
+            assert move.kept is not None
+            columns = self.table.columns[: move.kept.columns]  # it lacks those that were added afterwards
+            kept = content_on_server(self.connection, relation, columns, _TRUE)
             there = self.table.lake.files()
             missing = [file.path for file in files if there.get(file.path) != file.bytes]
             if missing:
@@ -238,7 +240,7 @@ class Cooling:
             if kept != move.kept or found != move.content:
                 raise ExportRefused(
                     f"{move.name}: the lake has {_told(found)}, and should have {_told(move.content or NOTHING)}; "
-                    f"what was kept is {_told(kept)}, and was {_told(move.kept or NOTHING)}",
+                    f"what was kept is {_told(kept)}, and was {_told(move.kept)}",
                     hint="Nothing was dropped. `drivetrain prove` says what else is wrong.",
                 )
             self.connection.execute(sql.SQL("DROP TABLE {}").format(relation))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from psycopg import errors, sql
 
 from warehouse.catalog.naming import left_name
-from warehouse.errors import Busy, ExportRefused
+from warehouse.errors import Busy, CatalogMismatch, ExportRefused
 from warehouse.lake.export import NOTHING, Content, content_on_server
 from warehouse.postgres.introspection import LivePartition
 from warehouse.postgres.locks import attempt
@@ -88,13 +88,25 @@ class Leaving:
 
         Raises:
             Busy: a lock was not to be had; the next run goes on.
+            CatalogMismatch: source and warehouse have not the same columns; nothing was moved.
             ExportRefused: the warehouse could not be made equal.
         """
         if move.state == "planned":
+            self._refuse_drift()
             move = self._detach(move, partition)
         if move.state == "detached":
             move = self._settle(move)
         return move
+
+    def _refuse_drift(self) -> None:
+        """What only one side has would be lost with the month, or missed in every comparison."""
+        there, here = set(self.raw.carriage.names), {column.name for column in self.table.columns}
+        if there != here:
+            told = ", ".join(sorted(there ^ here))
+            raise CatalogMismatch(
+                f"{self.table.where}: source and warehouse have not the same columns: {told}",
+                hint=f"Nothing was moved. Ingest it first: `drivetrain ingest {self.table.where}`.",
+            )
 
     def _left(self, move: Move) -> sql.Identifier:
         return sql.Identifier(self.table.system.source_of(self.table.name)[0], left_name(move.id))
@@ -151,7 +163,7 @@ class Leaving:
         """The warehouse has what left; else it is given that, as ingestion would have."""
         left = self._left(move)
         with translated(f"{move.name} (source)"):
-            kept = content_on_server(self.source, left, self.table.columns, _TRUE)
+            kept = self._content(left)
         cold = in_lake(self.warehouse, move.system, move.table, move.month)
         if cold is not None:  # models look at whole months, and so does whoever corrects a row
             come_back(self.dsn, self.warehouse, self.table, self.raw, cold, f"rows came late: move {move.id}")
@@ -172,6 +184,19 @@ class Leaving:
                 self.warehouse, move, "flipped",
                 kept=kept, content=added, keep_until=self.keep_until, run_id=self.run_id,
             )  # fmt: skip
+
+    def _names(self, left: sql.Identifier) -> set[str]:
+        """Columns of a table that left. It lacks those that were added afterwards."""
+        rows = self.source.execute(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            (left.as_string(self.source),),
+        )
+        return {name for (name,) in rows}
+
+    def _content(self, left: sql.Identifier) -> Content:
+        names = self._names(left)
+        stored = [column for column in self.table.columns if column.name in names]
+        return content_on_server(self.source, left, stored, _TRUE)
 
     def _held(self, month: dt.date) -> Content:
         if month not in self.raw.months():
@@ -216,9 +241,9 @@ class Leaving:
             record_content(self.warehouse, system, name, {chunk: Chunk(held, True)}, dt.datetime.now(dt.UTC))
 
     def _select(self, left: sql.Identifier) -> sql.Composed:
-        return sql.SQL("SELECT {} FROM {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, self.raw.carriage.names)), left
-        )
+        names = self._names(left)
+        columns = [sql.Identifier(name) if name in names else sql.SQL("NULL") for name in self.raw.carriage.names]
+        return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), left)
 
     def drop(self, moves: list[Move], move: Move) -> Move:
         """Drop what left, if the warehouse has its rows still.
@@ -245,7 +270,7 @@ class Leaving:
         """In a transaction of the source, which ends before the ledger's: a cut-off between leaves nothing to drop."""
         run = self.source.execute
         run(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(left))
-        found = content_on_server(self.source, left, self.table.columns, _TRUE)
+        found = self._content(left)
         if found != move.kept:
             raise _unequal(move, move.kept or NOTHING, found)
         run(sql.SQL("DROP TABLE {}").format(left))
