@@ -6,11 +6,12 @@ import datetime as dt
 
 import pytest
 from ingesting import Bench
-from tiering import NO_HOT, ONLY_JANUARY, everywhere, move, moved, proven, source_rows, tier
+from tiering import NO_HOT, ONLY_JANUARY, everywhere, move, moved, places, proven, source_rows, tier
 
 from warehouse.errors import DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.tiering.cooling import Cooling
+from warehouse.tiering.rehydrating import Request, rehydrate_table
 
 pytestmark = pytest.mark.slow
 
@@ -93,4 +94,18 @@ def test_while_what_moved_is_kept(how: str, cooling: Bench, lake: Store) -> None
     lake.under(cooling.name, "facts").put(path, content)
     moved(cooling, lake, ONLY_JANUARY + KEPT)
     assert everywhere(cooling, lake) == due
+    assert proven(cooling, lake) == []
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_while_it_is_kept_the_month_can_be_written_anew(how: str, cooling: Bench, lake: Store) -> None:
+    due = source_rows(cooling)
+    move(cooling, lake, ONLY_JANUARY, KEPT)
+    damage(cooling, lake, how)
+    request = Request([dt.date(2024, 1, 1)], ONLY_JANUARY, "a file is damaged", 10**9)
+    assert [each.rows for each in rehydrate_table(places(cooling, lake), cooling.system, "facts", request)] == [124]
+    assert everywhere(cooling, lake) == due
+    moved(cooling, lake, ONLY_JANUARY + KEPT)
+    assert everywhere(cooling, lake) == due
+    assert cooling.warehouse("SELECT count(*) FROM {raw}.facts WHERE at < '2024-02-01'") == [(0,)]
     assert proven(cooling, lake) == []

@@ -38,6 +38,11 @@ def left_name(move: int) -> str:
     return f"drivetrain_left_{move}"
 
 
+def moved_name(move: int) -> str:
+    """Name of a month of the warehouse that went into the lake, until it is dropped: ``moved_12``."""
+    return f"moved_{move}"
+
+
 def has_left(table: str) -> bool:
     """Whether a table is a partition that left for the warehouse, and is kept for a while."""
     return _LEFT.fullmatch(table) is not None

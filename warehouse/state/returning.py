@@ -15,6 +15,7 @@ from psycopg import sql
 from warehouse.errors import ExportRefused
 from warehouse.lake.export import NOTHING, content_on_server
 from warehouse.postgres.arrow import arrow_cursor
+from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.moves import Move, bring_back, read_files
 from warehouse.state.raw_store import RawTable
@@ -30,7 +31,10 @@ def come_back(
     why: str,
     note: Callable[[int], None] | None = None,
 ) -> None:
-    """Load a month's files into the raw table, and let readers take it from there.
+    """Put a month of the lake into the raw table again, and let readers take it from there.
+
+    What is kept of it in the warehouse will do; else its files are loaded. So a file that was damaged while the month
+    is kept is no loss: the month's next move writes it anew.
 
     Args:
         dsn: of the warehouse, for the session that sends the rows.
@@ -45,6 +49,9 @@ def come_back(
         ExportRefused: what came is not what went. The month is in the lake as it was.
         LakeUnavailable: a file is not there.
     """
+    if _kept(connection, table, move):
+        _take_in(connection, table, raw, move, table.kept(move.id), why, note)
+        return
     sent = sql.Identifier(table.system.raw_schema, f"back_{move.id}")
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sent))  # of a run that was cut off
     _send(dsn, table, move, connection)
@@ -53,6 +60,15 @@ def come_back(
     finally:
         if not connection.closed:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sent))
+
+
+def _kept(connection: Connection, table: Tiered, move: Move) -> bool:
+    """Whether the warehouse keeps the month still, as it went."""
+    relation = table.kept(move.id)
+    if move.state != "flipped" or move.content is None or not is_there(connection, relation):
+        return False
+    columns = table.columns[: move.content.columns]
+    return content_on_server(connection, relation, columns, sql.SQL("true")) == move.content
 
 
 def _take_in(

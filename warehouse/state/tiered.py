@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from warehouse.catalog.model import System, Table
-from warehouse.catalog.naming import period_name
+from warehouse.catalog.naming import moved_name, period_name
 from warehouse.errors import Busy, CatalogMismatch
 from warehouse.lake.columns import LakeColumn, lake_columns
 from warehouse.lake.delta import LakeTable
@@ -68,6 +68,10 @@ class Tiered:
     def child(self, month: dt.date) -> sql.Identifier:
         """A month's rows in the warehouse."""
         return sql.Identifier(self.system.raw_schema, period_name(self.policy.month_pattern, self.name, month))
+
+    def kept(self, move: int) -> sql.Identifier:
+        """What went into the lake by a move, until it is dropped: out of every reader's sight."""
+        return sql.Identifier(self.system.raw_schema, moved_name(move))
 
     @property
     def layout(self) -> Layout:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from warehouse.catalog.naming import moved_name
 from warehouse.errors import ExportRefused, ObjectMissing
 from warehouse.lake.export import (
     NOTHING,
@@ -51,6 +52,10 @@ from warehouse.state.tiered import Tiered
 log = logging.getLogger(__name__)
 
 _TRUE = sql.SQL("true")
+_ANEW = (
+    "Nothing was dropped. `drivetrain tiers rehydrate` takes the month from what is kept, and its next move writes the "
+    "files anew."
+)
 
 
 @dataclass(frozen=True)
@@ -184,26 +189,19 @@ class Cooling:
                 detail={"files": len(files), "bytes": sum(file.bytes for file in files)}, run_id=self.run_id,
             )  # fmt: skip
 
-    def _aside(self, move: Move) -> str:
-        """Name of a month's table between flip and drop, out of every reader's sight."""
-        return f"moved_{move.id}"
-
-    def _kept(self, move: Move) -> sql.Identifier:
-        return sql.Identifier(self.table.system.raw_schema, self._aside(move))
-
     def _flip(self, move: Move) -> Move:
         """Let readers take the month from the lake. What they had is compared once more: it may have been long."""
         with translated(move.name), self.connection.transaction():
             child = self.table.child(move.month)
             found = content_on_server(self.connection, child, self.table.columns, _TRUE)
             if found == move.kept:
-                self.raw.release(move.month, self._aside(move))
+                self.raw.release(move.month, moved_name(move.id))
                 self.connection.execute(
                     "UPDATE platform.raw_content SET tier = 'lake'"
                     " WHERE system = %s AND table_name = %s AND chunk = %s",
                     (move.system, move.table, f"{move.month:%Y-%m}"),
                 )
-                relation = self._kept(move).as_string(self.connection)
+                relation = self.table.kept(move.id).as_string(self.connection)
                 return advance(
                     self.connection, move, "flipped",
                     relation=relation, keep_until=self.keep_until, run_id=self.run_id,
@@ -222,7 +220,7 @@ class Cooling:
             LakeUnavailable: a file is not there.
         """
         assert move.relation is not None
-        relation = self._kept(move)
+        relation = self.table.kept(move.id)
         files = read_files(self.connection, move)
         with translated(move.name), self.connection.transaction():
             self.connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(relation))
@@ -234,14 +232,14 @@ class Cooling:
             if missing:
                 raise ExportRefused(
                     f"{move.name}: {len(missing)} of its {len(files)} files are not in the lake's table: {missing[0]}",
-                    hint="Nothing was dropped. `drivetrain prove` says what else is wrong.",
+                    hint=_ANEW,
                 )
             found = read_back(self.table.lake.store, files, self.table.columns)
             if kept != move.kept or found != move.content:
                 raise ExportRefused(
                     f"{move.name}: the lake has {_told(found)}, and should have {_told(move.content or NOTHING)}; "
                     f"what was kept is {_told(kept)}, and was {_told(move.kept)}",
-                    hint="Nothing was dropped. `drivetrain prove` says what else is wrong.",
+                    hint=_ANEW,
                 )
             self.connection.execute(sql.SQL("DROP TABLE {}").format(relation))
             return advance(self.connection, move, "dropped", run_id=self.run_id)
