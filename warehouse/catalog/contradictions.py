@@ -155,6 +155,13 @@ def _erasure(table: Table) -> Iterator[str]:
         yield f"subjects: erasure {action!r} needs a way to the person; or say no_person, or exempt with a reason"
     if action in ("redact", "pseudonymise") and not table.personal:
         yield f"erasure: {action!r} changes the personal columns, and no column is marked personal"
+    subjects = {subject.column for subject in table.subjects}
+    for name, column in table.columns.items():
+        if column.whose is not None and (column.whose not in {*subjects, "others"} or column.personal is None):
+            yield f"columns.{name}.whose: {column.whose!r} is no subject of the table, or the column is not personal"
+        shared = action in ("redact", "pseudonymise") and len(subjects) > 1
+        if shared and column.personal and not column.whose and name not in subjects:
+            yield f"columns.{name}.whose: the row is about several persons; name the subject that the value is of"
     if action == "delete" and table.retention.until == "law":
         yield "erasure: 'delete' contradicts a retention by law; pseudonymise or exempt"
     undecided = [

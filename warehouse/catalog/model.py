@@ -27,6 +27,8 @@ PersonalKind = Literal[
     "unreviewed",
 ]  # fmt: skip
 Law = Literal["gdpr", "ccpa", "dpdp"]
+#: Of a column: it is personal, and of nobody whom the table's subjects name.
+OTHERS = "others"
 _WEEK = Age(count=7, unit="day")
 
 
@@ -36,6 +38,11 @@ class Column(Policy):
     type: Annotated[str, AfterValidator(normalise_type)] = Field(description="PostgreSQL type, e.g. numeric(12,2)")
     description: str = Field(default="", description="What the value means, with its unit.")
     personal: PersonalKind | None = Field(default=None, description="Which kind of personal data the column holds.")
+    whose: ColumnName | None = Field(
+        default=None,
+        description="Subject column of the person that the value is of, where a row is about several persons; "
+        "'others': of somebody who is no subject of the row, and whose it stays.",
+    )
     bucket: str | None = Field(
         default=None, description="The value is an object key in this bucket; {column} takes the row's own value."
     )
@@ -227,6 +234,19 @@ class Table(Policy):
     def personal(self) -> dict[str, PersonalKind]:
         """The personal columns and their kinds."""
         return {name: column.personal for name, column in self.columns.items() if column.personal is not None}
+
+    def own_columns(self, subject: Subject) -> tuple[str, ...]:
+        """The personal columns of the person whom a subject names: what erasure empties where the row itself stays."""
+        return tuple(
+            name
+            for name, column in self.columns.items()
+            if column.personal is not None
+            and (column.whose == subject.column if column.whose else self._alone(subject, name))
+        )
+
+    def _alone(self, subject: Subject, column: str) -> bool:
+        others = {each.column for each in self.subjects} - {subject.column}
+        return column == subject.column or not others
 
     @property
     def partition_column(self) -> str | None:
