@@ -1,8 +1,8 @@
 """What becomes of a person's columns where the rows themselves stay: shared ones, and those that a law keeps.
 
-The person's own columns are emptied. Where the law keeps the row, the person's key becomes a random pseudonym, the same in
-every row and store of the system, so that sums by account do not change; who it was is known to nobody once the request
-is over.
+The person's own columns are emptied. Where the law keeps the row, the person's key becomes a random pseudonym, the same
+in every row and store of the system, so that sums by account do not change; who it was is known to nobody once the
+request is over.
 
 What does not belong here: which rows (``scope``), and writing them.
 """
