@@ -102,6 +102,14 @@ class LegalHold(DrivetrainError):
     """A legal hold keeps rows that were to go, or nobody can say which it keeps; nothing was deleted."""
 
 
+class RequestRefused(DrivetrainError):
+    """A person's request cannot be served so: unknown, in another state, without approval; nothing was changed."""
+
+
+class ErasedPerson(DrivetrainError):
+    """Rows of a person who is erased, or about to be, were to be written or moved; nothing was."""
+
+
 class TooLarge(DrivetrainError):
     """What was asked for would take more room than is allowed; nothing was changed."""
 

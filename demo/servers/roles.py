@@ -35,6 +35,8 @@ from demo.servers.model import (
 
 #: What a superuser runs on any warehouse: the role of analysts, and what everybody may do no longer.
 ANALYST_SQL = Path(__file__).parents[2] / "warehouse" / "state" / "analyst.sql"
+#: And the roles of those who handle requests of persons.
+OFFICERS_SQL = ANALYST_SQL.with_name("officers.sql")
 
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
 ATTRIBUTES: Mapping[str, LiteralString] = {
@@ -74,6 +76,7 @@ def provide(server: Server) -> None:
     if server.name == WAREHOUSE:
         with connect(server, "warehouse") as connection:
             connection.execute(ANALYST_SQL.read_bytes())
+            connection.execute(OFFICERS_SQL.read_bytes())
 
 
 def slot_is_usable(primary: Server) -> bool:

@@ -119,6 +119,7 @@ class Cooling:
                 "SELECT pg_export_snapshot(), pg_relation_size(%s::regclass)", (child.as_string(self.connection),)
             ).fetchone()
             assert row is not None
+            self.raw.refuse_erased(child)
             refuse_infinite(self.connection, child, self.table.columns, _TRUE)
             part = Part(
                 self.dsn, row[0], child, _TRUE, self.table.columns, self.table.layout, self.table.policy.time,
