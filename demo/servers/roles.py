@@ -22,6 +22,7 @@ from demo.servers.model import (
     ANALYST,
     DATABASES,
     MAINTAINER,
+    OFFICERS,
     OPERATIONAL,
     ORCHESTRATOR,
     PLATFORM,
@@ -47,11 +48,12 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
     PLATFORM: "LOGIN",
     ORCHESTRATOR: "LOGIN",
     ANALYST: "LOGIN",
+    **dict.fromkeys(OFFICERS, "LOGIN"),
 }
 OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
     OPERATIONAL: (READER, MAINTAINER, REPLICATION),
-    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST),
+    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS),
 }
 
 
@@ -77,6 +79,9 @@ def provide(server: Server) -> None:
         with connect(server, "warehouse") as connection:
             connection.execute(ANALYST_SQL.read_bytes())
             connection.execute(OFFICERS_SQL.read_bytes())
+            for officer in OFFICERS:
+                role = sql.Identifier(f"drivetrain_{officer}")
+                connection.execute(sql.SQL("GRANT {} TO {}").format(role, sql.Identifier(officer)))
 
 
 def slot_is_usable(primary: Server) -> bool:

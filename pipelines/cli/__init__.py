@@ -13,9 +13,11 @@ from types import FrameType
 import typer
 
 from pipelines.cli import (
+    audit,
     catalog,
     demo,
     docs,
+    hold,
     metrics,
     monitor,
     partitions,
@@ -49,6 +51,8 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+app.add_typer(hold.app, name="hold")
+app.add_typer(audit.app, name="audit")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)

@@ -156,7 +156,7 @@ MAY_NOT = [
     ("operator", "SELECT audit.approve({request}, '', '1 day')"),
     ("requester", "SELECT platform.deny_request({request}, 'other')"),
     ("requester", "SELECT platform.release_hold(1, 'over')"),
-    ("auditor", "SELECT platform.place_hold('t', NULL, NULL, 'why')"),
+    ("auditor", "SELECT platform.place_hold('t', NULL, NULL, 'why', NULL)"),
     ("auditor", "SELECT platform.move_request({request}, 'verifying')"),
     ("approver", "SELECT platform.move_request({request}, 'verifying')"),
     ("auditor", "SELECT identifiers FROM platform.erasure_request"),

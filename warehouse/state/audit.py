@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,22 @@ def put_head(connection: Connection, root: Store) -> int | None:
     number, digest = row
     root.under(*HEADS.split("/")).put(f"{number:012d}-{digest.hex()}", b"")
     return number
+
+
+@contextmanager
+def head_kept(connection: Connection, root: Store) -> Generator[None]:
+    """Afterwards the object store has the newest entry's digest, if any was added: whatever became of the block."""
+    before = _newest(connection)
+    try:
+        yield
+    finally:
+        if not connection.closed and _newest(connection) != before:
+            put_head(connection, root)
+
+
+def _newest(connection: Connection) -> int:
+    ((newest,),) = connection.execute("SELECT coalesce(max(id), 0) FROM audit.event").fetchall()
+    return newest
 
 
 def verify_audit(connection: Connection, root: Store | None) -> tuple[int, list[Break]]:

@@ -371,17 +371,23 @@ BEGIN
 END
 $$;
 
--- Holds: placed by a requester or an approver, released by an approver.
-CREATE FUNCTION platform.place_hold(of_system text, of_table text, of_subject text, why text) RETURNS bigint
+-- Holds: placed by a requester or an approver, released by an approver, or over by themselves.
+ALTER TABLE platform.legal_hold ADD COLUMN until timestamptz;
+COMMENT ON COLUMN platform.legal_hold.until IS 'When it ends by itself; NULL: when it is released.';
+CREATE FUNCTION platform.place_hold(of_system text, of_table text, of_subject text, why text, of_until timestamptz)
+RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made bigint;
 BEGIN
     PERFORM platform.refuse_others('requester', 'approver');
-    INSERT INTO platform.legal_hold (system, table_name, subject, reason, placed_by)
-    VALUES (of_system, of_table, of_subject, why, session_user) RETURNING id INTO made;
+    IF of_until <= clock_timestamp() THEN
+        RAISE EXCEPTION 'a hold that ends before it begins holds nothing' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO platform.legal_hold (system, table_name, subject, reason, placed_by, until)
+    VALUES (of_system, of_table, of_subject, why, session_user, of_until) RETURNING id INTO made;
     PERFORM audit.note('hold placed', NULL, jsonb_build_object(
-        'hold', made, 'system', of_system, 'table', of_table, 'person', of_subject IS NOT NULL));
+        'hold', made, 'system', of_system, 'table', of_table, 'person', of_subject IS NOT NULL, 'until', of_until));
     RETURN made;
 END
 $$;
@@ -423,7 +429,7 @@ BEGIN
         text, text, text, timestamptz, timestamptz, timestamptz, timestamptz, bytea, bytea[]),
         platform.confirm_subject(bigint, text, bytea, text[]) TO drivetrain_requester;
     GRANT EXECUTE ON FUNCTION platform.extend_request(bigint, text), platform.revoke_request(bigint, text),
-        platform.place_hold(text, text, text, text) TO drivetrain_requester, drivetrain_approver;
+        platform.place_hold(text, text, text, text, timestamptz) TO drivetrain_requester, drivetrain_approver;
     GRANT EXECUTE ON FUNCTION platform.deny_request(bigint, text, text), platform.release_hold(bigint, text)
         TO drivetrain_approver;
 END
@@ -431,7 +437,7 @@ $$;
 REVOKE ALL ON FUNCTION
     platform.file_request(text, text, text, timestamptz, timestamptz, timestamptz, timestamptz, bytea, bytea[]),
     platform.confirm_subject(bigint, text, bytea, text[]), platform.extend_request(bigint, text),
-    platform.deny_request(bigint, text, text), platform.revoke_request(bigint, text), platform.place_hold(text, text, text, text),
+    platform.deny_request(bigint, text, text), platform.revoke_request(bigint, text), platform.place_hold(text, text, text, text, timestamptz),
     platform.release_hold(bigint, text), platform.move_request(bigint, text, jsonb), platform.let_officers_act() FROM PUBLIC;
 SELECT platform.let_officers_act();
 
