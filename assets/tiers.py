@@ -81,7 +81,7 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
         metadata = {**map_metadata(maps, prices), **_metadata(moves, maps, proofs)}
-        yield dg.MaterializeResult(metadata=metadata, check_results=[_check(proofs)])
+        yield dg.MaterializeResult(metadata=metadata, check_results=[accounted(proofs)])
         unknown = [each.failure for each in maps if each.failure and each.table in {name for _, name in tables}]
         undone = [str(each) for each in [*failures_of(moves), *unknown]]
         if undone:
@@ -90,7 +90,8 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
     return tiers
 
 
-def _check(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:
+def accounted(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:
+    """What the check says of a system's proofs."""
     wrong = [
         f"{each.table}{f' {each.month:%Y-%m}' if each.month else ''}: {each.kind}: {each.message}"
         for proof in proofs
