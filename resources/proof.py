@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.model import System
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import ConfigurationError, DrivetrainError, listed
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.proof.conservation import Finding, TableProof, prove_table
 
@@ -29,7 +29,7 @@ def provable_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[S
     for text in asked:
         if text not in known:
             raise ConfigurationError(
-                f"{text!r} is no table that is kept by month", hint=f"Those are: {', '.join(sorted(known)) or 'none'}."
+                f"{text!r} is no table that is kept by month", hint=f"Those are: {listed(sorted(known), text)}."
             )
     return [
         (system, name)

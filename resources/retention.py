@@ -10,7 +10,7 @@ from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.age import Age
 from warehouse.catalog.model import System
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import ConfigurationError, DrivetrainError, listed
 from warehouse.retention.apply import Done, expire_table, look
 from warehouse.retention.plan import Step
 from warehouse.state.tiered import Places
@@ -67,7 +67,7 @@ def aged_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[Syste
             until = "its policy gives its rows no age" if catalog.has(text) else "it is not in the catalog"
             raise ConfigurationError(
                 f"{text!r} is no table whose rows go at an age: {until}",
-                hint=f"Those are: {', '.join(sorted(known)) or 'none'}.",
+                hint=f"Those are: {listed(sorted(known), text)}.",
             )
     return [
         (system, name)

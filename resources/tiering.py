@@ -13,7 +13,7 @@ from psycopg import sql
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.model import System
-from warehouse.errors import CatalogMismatch, ConfigurationError, DrivetrainError
+from warehouse.errors import CatalogMismatch, ConfigurationError, DrivetrainError, listed
 from warehouse.partitions.apply import maintain
 from warehouse.partitions.targets import source_targets
 from warehouse.postgres.relations import is_there
@@ -84,7 +84,7 @@ def tiered_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[Sys
     for text in asked:
         if text not in known and text not in {system.system for system, _ in every}:
             wrong = "has no tiers in its policy" if catalog.has(text) else "is no table with tiers"
-            raise ConfigurationError(f"{text!r} {wrong}", hint=f"Those are: {', '.join(sorted(known)) or 'none'}.")
+            raise ConfigurationError(f"{text!r} {wrong}", hint=f"Those are: {listed(sorted(known), text)}.")
     return [(system, name) for system, name in every if f"{system.system}.{name}" in asked or system.system in asked]
 
 

@@ -15,7 +15,7 @@ from sqlglot import TokenType, errors, exp, parse, parse_one, tokenize
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, listed
 
 Tables = Mapping[str, Mapping[str, Mapping[str, str]]]
 Operator = Literal["=", "<", "<=", ">", ">="]
@@ -135,7 +135,7 @@ def _refuse_unknown(tree: Any, tables: Tables) -> None:
         if not table.db and table.name in shared:
             continue
         if table.db not in tables or table.name not in tables[table.db]:
-            known = ", ".join(sorted(tables.get(table.db, tables)))
+            known = listed(sorted(tables.get(table.db, tables)), table.name if table.db in tables else table.db)
             raise ConfigurationError(
                 f"there is no table {table.sql()!r}", hint=f"Write system.table. There are: {known}."
             )
