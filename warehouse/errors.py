@@ -10,6 +10,26 @@ errors of psycopg, which ``warehouse.postgres.sessions`` translates at the bound
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+#: A line holds so many names; of more, those most like what was asked for.
+_MOST, _NEAREST = 10, 5
+
+
+def listed(names: Iterable[str], asked: str) -> str:
+    """What there is, for a hint: ``rides, riders``; of many the nearest, ``rides, riders, ... (the nearest of 41)``.
+
+    Args:
+        names: in the order in which they are told.
+        asked: what somebody wrote instead.
+    """
+    every = list(names)
+    if len(every) <= _MOST:
+        return ", ".join(every) or "none"
+    near = difflib.get_close_matches(asked, every, n=_NEAREST, cutoff=0)
+    return f"{', '.join(near)} (the nearest of {len(every)})"
+
 
 class DrivetrainError(Exception):
     """Base of all deliberate errors.
