@@ -421,7 +421,7 @@ class RawTable:
         child = self.child(month)
         run = self.connection.execute
         if month is None:
-            self.feed.note_deleted(child, condition, {})
+            self.feed.note_deleted(child, condition)
         elif not is_filled(self.connection, child, sql.SQL("({}) IS NOT TRUE").format(condition)):
             self._with_short_locks(partial(run, sql.SQL("DROP TABLE {}").format(child)))
             return
