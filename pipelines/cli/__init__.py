@@ -16,6 +16,7 @@ from pipelines.cli import (
     catalog,
     demo,
     docs,
+    keys,
     metrics,
     monitor,
     partitions,
@@ -49,6 +50,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+app.add_typer(keys.app, name="keys")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)
