@@ -26,6 +26,7 @@ from pipelines.cli import (
     runs,
     servers,
     status,
+    subject,
     tiers,
     ui,
 )
@@ -50,6 +51,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+app.add_typer(subject.app, name="subject")
 app.add_typer(keys.app, name="keys")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)

@@ -13,13 +13,14 @@ import base64
 import binascii
 import contextlib
 import datetime as dt
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -206,10 +207,12 @@ def rotate_keys(path: Path, today: dt.date, uses: Sequence[Use] = USES) -> Keys:
     Raises:
         ConfigurationError: it cannot be read or written.
     """
-    keys = read_keys(path).rotated(today, uses)
+    read_keys(path)  # says what is wrong with it
     try:
-        os.replace(_written_beside(path, keys), path)
-        _sync_folder(path.parent)
+        with _alone(path.parent):
+            keys = read_keys(path).rotated(today, uses)
+            os.replace(_written_beside(path, keys), path)
+            _sync_folder(path.parent)
     except OSError as error:
         raise ConfigurationError(
             f"{path}: the new keys cannot be written: {error.strerror}", hint="The old ones are as they were."
@@ -339,6 +342,17 @@ def _written_beside(path: Path, keys: Keys) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return beside
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """One rotation at a time: of two that read the same file, one would drop the other's key."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
