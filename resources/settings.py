@@ -45,6 +45,7 @@ KNOWN = {
     "DRIVETRAIN_PRICE_CURRENCY": "in which currency (default USD)",
     "AWS_<...>": "credentials and endpoint of s3://, as every tool for S3 reads them",
     "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
+    "DRIVETRAIN_KEYS": "keys that seal and sign erasure requests (default <DRIVETRAIN_HOME>/keys/erasure.json)",
     "DRIVETRAIN_REAL_DATA": "folder of the real data set that the demo is filled from",
     "DRIVETRAIN_ALERT_WEBHOOK": "address that alerts are posted to as JSON",
     "DRIVETRAIN_ALERT_EMAIL": "address that alerts are mailed to",

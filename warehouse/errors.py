@@ -92,6 +92,10 @@ class StatementRefused(DrivetrainError):
     """A database answered, and refused a statement or a row of it; the message is its own."""
 
 
+class Tampered(DrivetrainError):
+    """What was sealed, signed or chained is not what it was when that was done, or by a key that nobody knows."""
+
+
 class Busy(TransientError):
     """Somebody else holds the lock of this table: another ingestion or a maintenance run."""
 

@@ -139,6 +139,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("key: id, identifiers", "key: x, identifiers", "shop.yaml: person.key: customers has no column 'x'"),
     ("{email: email}}", "{mail: email}}", "shop.yaml: person.identifiers: customers has no column 'mail'"),
     ("{email: email}}", "{email: email}, region: x}", "shop.yaml: person.region: customers has no column 'x'"),
+    ("{email: email}}", "{email: email}, since: x}", "shop.yaml: person.since: customers has no column 'x'"),
     (
         "person: {table: customers, key: id, identifiers: {email: email}}\n",
         "",

@@ -208,6 +208,7 @@ def _person(system: System) -> Iterator[str]:
         ("key", person.key),
         *(("identifiers", column) for column in person.identifiers),
         ("region", person.region),
+        ("since", person.since),
     ):
         if column is not None and column not in table.columns:
             yield f"person.{field}: {person.table} has no column {column!r}"

@@ -26,6 +26,8 @@ PersonalKind = Literal[
     "birth_date", "health", "credential", "device", "photo", "free_text", "profile", "person_id", "reference",
     "unreviewed",
 ]  # fmt: skip
+#: What a person can be found by.
+IdentifierKind = Literal["email", "phone", "username", "external_id", "government_id"]
 Law = Literal["gdpr", "ccpa", "dpdp"]
 #: Of a column: it is personal, and of nobody whom the table's subjects name.
 OTHERS = "others"
@@ -53,10 +55,14 @@ class Person(Policy):
 
     table: Identifier
     key: ColumnName
-    identifiers: Mapping[ColumnName, Literal["email", "phone", "username", "external_id", "government_id"]] = Field(
+    identifiers: Mapping[ColumnName, IdentifierKind] = Field(
         min_length=1, description="Columns of the person table by which an officer finds a person."
     )
     region: ColumnName | None = Field(default=None, description="Column that names the person's region (sovereignty).")
+    since: ColumnName | None = Field(
+        default=None,
+        description="Column that says when the account was made: by it, an officer tells two persons apart.",
+    )
 
 
 def _parse_subject(value: Any) -> Any:
