@@ -102,6 +102,18 @@ class LegalHold(DrivetrainError):
     """A legal hold keeps rows that were to go, or nobody can say which it keeps; nothing was deleted."""
 
 
+class ErasureRefused(DrivetrainError):
+    """A person cannot be erased as things are; nothing was changed.
+
+    Attributes:
+        problems: one line each, ``system.table.column: what is wrong; what to do``. No value of anybody's.
+    """
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems), hint=hint or "Nothing was changed. Plan again when mended.")
+
+
 class TooLarge(DrivetrainError):
     """What was asked for would take more room than is allowed; nothing was changed."""
 
