@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import errors, sql
+from psycopg import Rollback, errors, sql
 
 from warehouse.catalog.model import System
 from warehouse.erasure import sql as queries
@@ -114,6 +114,7 @@ class Erasing:
             ErasureRefused: numbers of rows that stay would change, or a row cannot be changed; what was done
                 stays done.
         """
+        self._done.clear()
         with translated(f"{self.system.system} (source)"):
             left: dict[str, int] = {}
             for remaining in reversed(range(rounds)):
@@ -158,8 +159,9 @@ class Erasing:
 
     def _take(self, step: Step) -> None:
         if step.together:
-            if step.table == min(step.together):
-                self._whole([each for each in self.plan.steps if each.table in step.together])
+            group = [each for each in self.plan.steps if each.table in step.together]
+            if step is group[-1]:  # what references any of them has had its turn
+                self._whole(group)
             return
         itself = any(guard.itself for guard in step.guards)
         if itself and self._left(step) <= TOGETHER:
@@ -273,15 +275,19 @@ class Erasing:
         conditions = {step.table: either(self._pending(step)) for step in steps}
         names = {step.relation: step.table for step in steps}
         gone: dict[str, int] = {}
+        locked = 0
         try:
-            with self.source.transaction():
+            with self.source.transaction() as transaction:
                 wait_at_most(self.source, _LOCK_TIMEOUT)
                 self.source.execute("SET CONSTRAINTS ALL DEFERRED")
                 for step in steps:
-                    query = queries.lock(sql.Identifier(*step.relation), conditions[step.table], to_delete=True,
-                                         skip=False, ways=step.ways, totals=())  # fmt: skip
-                    if not all(self._known(step.table, step.ways, row[1:]) for row in self.source.execute(query)):
+                    relation = sql.Identifier(*step.relation)
+                    rows = self.source.execute(queries.lock(
+                        relation, conditions[step.table], to_delete=True, skip=False, ways=step.ways, totals=(),
+                    )).fetchall()  # fmt: skip
+                    if not all(self._known(step.table, step.ways, row[1:]) for row in rows):
                         return
+                    locked += len(rows)
                 for step in steps:
                     free = [
                         queries.unreferenced(
@@ -292,6 +298,9 @@ class Erasing:
                     ]  # fmt: skip
                     query = queries.delete(sql.Identifier(*step.relation), conditions[step.table], free)
                     gone[step.table] = self.source.execute(query).rowcount
+                if len(steps) > 1 and sum(gone.values()) < locked:  # others reference one of them still
+                    gone.clear()
+                    raise Rollback(transaction)
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             return
         except errors.ForeignKeyViolation as error:

@@ -64,7 +64,15 @@ SELECT n.nspname::text, c.relname::text, a.attname::text, a.attgenerated <> '' O
 #: What a text becomes that may not be empty; ``replacing`` makes persons' keys of the same form.
 ERASED = r"^erased-[0-9a-f]{9,32}$"
 
-#: Statistics that are left of a table without rows: ANALYZE finds nothing there, and leaves them.
+#: Whether the role may vacuum and analyse a table with its partitions; MAINTAIN came with version 17.
+MAY_MAINTAIN = """
+SELECT bool_and(pg_has_role(c.relowner, 'USAGE') OR EXISTS (
+         SELECT FROM aclexplode(c.relacl) AS a WHERE a.privilege_type = 'MAINTAIN' AND pg_has_role(a.grantee, 'USAGE')))
+  FROM pg_class AS c
+ WHERE c.oid = to_regclass(%(relation)s) OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass(%(relation)s)))
+"""
+
+#: Statistics of a table, its partitions and their indexes, each with the table whose rows they are of.
 STALE_STATISTICS = """
 WITH RECURSIVE tree AS (
     SELECT to_regclass(%(relation)s)::oid AS oid
@@ -73,12 +81,14 @@ WITH RECURSIVE tree AS (
     SELECT oid, oid AS owner FROM tree
     UNION ALL SELECT x.indexrelid, tree.oid FROM tree JOIN pg_index AS x ON x.indrelid = tree.oid
 )
-SELECT o.oid::regclass::text, n.nspname::text, c.relname::text, s.attname::text, s.inherited
+SELECT own.nspname::text, o.relname::text, n.nspname::text, c.relname::text, s.attname::text, s.inherited
   FROM parts JOIN pg_class AS c ON c.oid = parts.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  JOIN pg_class AS o ON o.oid = parts.owner
+  JOIN pg_class AS o ON o.oid = parts.owner JOIN pg_namespace AS own ON own.oid = o.relnamespace
   JOIN pg_stats AS s ON s.schemaname = n.nspname AND s.tablename = c.relname
- ORDER BY 2, 3, 4
+ ORDER BY 3, 4, 5
 """
+
+CLEAR_STATISTICS = "SELECT pg_clear_attribute_stats(schemaname => %s, relname => %s, attname => %s, inherited => %s)"
 
 
 def about(condition: sql.Composable, emptied: Sequence[Emptied], subject: str) -> sql.Composed:
