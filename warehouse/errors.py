@@ -134,6 +134,18 @@ class ErasedPerson(DrivetrainError):
     """Rows of a person who is erased, or about to be, were to be written or moved; nothing was."""
 
 
+class ErasureRefused(DrivetrainError):
+    """A person cannot be erased as things are; nothing was changed.
+
+    Attributes:
+        problems: one line each, ``system.table.column: what is wrong; what to do``. No value of anybody's.
+    """
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems), hint=hint or "Nothing was changed. Plan again when mended.")
+
+
 class TooLarge(DrivetrainError):
     """What was asked for would take more room than is allowed; nothing was changed."""
 

@@ -17,11 +17,8 @@ from pipelines.cli import (
     catalog,
     demo,
     docs,
-<<<<<<< HEAD
     hold,
-=======
     keys,
->>>>>>> d0a7928e68f7f69f56d944f9ad9d3d0e4e5fac25
     metrics,
     monitor,
     partitions,
@@ -56,13 +53,10 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
-<<<<<<< HEAD
 app.add_typer(hold.app, name="hold")
 app.add_typer(audit.app, name="audit")
-=======
 app.add_typer(subject.app, name="subject")
 app.add_typer(keys.app, name="keys")
->>>>>>> d0a7928e68f7f69f56d944f9ad9d3d0e4e5fac25
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)

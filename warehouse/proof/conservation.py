@@ -202,7 +202,9 @@ class _Proof:
         by_month: dict[dt.date, list[_Move]] = {}
         for move in moves:
             by_month.setdefault(move.month, []).append(move)
-        for month in sorted({*warm, *known, *self.expired, *self.erased, *(m.month for m in moves if m.state != "undone")}):
+        for month in sorted(
+            {*warm, *known, *self.expired, *self.erased, *(m.month for m in moves if m.state != "undone")}
+        ):
             self._month(month, warm.get(month, (0, 0)), known.get(month), by_month.get(month, []))
         self.columns = columns
         self._kept(
