@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from command_line import CommandLine
 from psycopg import sql
-from test_demo import CommandLine
 
 from demo.servers import Servers
 

@@ -169,23 +169,12 @@ class RawTable:
 
     def rekeyed(self) -> bool:
         """Whether the single child was loaded under another key than the policy has now."""
-        row = self.connection.execute(
-            "SELECT array(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = i.indrelid"
-            " AND a.attnum = ANY(i.indkey::int2[]))"
-            " FROM pg_index AS i WHERE i.indisprimary AND i.indrelid = %s::regclass",
-            (sql.Identifier(self.schema, self.whole_child).as_string(self.connection),),
-        ).fetchone()
-        return set(row[0] if row else ()) != set(self.key)
+        held = layout.key_of(self.connection, sql.Identifier(self.schema, self.whole_child))
+        return held != set(self.key)
 
     def children(self) -> dict[str, str]:
         """The attached children and their bounds, by name."""
-        return dict(
-            self.connection.execute(
-                "SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits AS i"
-                " JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
-                (self.relation.as_string(self.connection),),
-            ).fetchall()
-        )
+        return layout.children(self.connection, self.relation)
 
     def months(self) -> dict[dt.date, sql.Identifier]:
         """The attached children of a table kept by month, by its first day."""
