@@ -22,11 +22,11 @@ from tiering import NO_HOT, ONLY_JANUARY, places
 from demo.servers.model import VERIFIER
 from demo.servers.roles import VERIFIER_SQL
 from warehouse.lake.store import Store
-from warehouse.postgres.sessions import Dsn
+from warehouse.postgres.sessions import Dsn, connect
 from warehouse.proof.absence import Model, Stores, prove_absence
 from warehouse.proof.absence_found import Absence, Findings
 from warehouse.proof.absence_lake import LakeTable
-from warehouse.proof.absence_sought import Known, Rule, Sought, Way, Ways
+from warehouse.proof.absence_sought import Known, Rule, Sought, Way, Ways, read_known
 from warehouse.proof.absence_words import Words
 from warehouse.tiering.apply import move_table
 
@@ -92,7 +92,7 @@ def declare(bench: Bench) -> None:
         "riders": {"id": "person_id", "email": "email", "mobile": "phone", "name": "name", "about": "free_text"},
         "bikes": {"rider_id": "person_id"},
         "upkeep": {"note": "free_text"},
-        "orders": {"rider_id": "person_id", "phone": "phone"},
+        "orders": {"phone": "phone"},
         "order_events": {"place": "location"},
         "ledger": {"rider_id": "person_id", "payee": "name"},
         "messages": {"sender_id": "person_id", "recipient_id": "person_id", "body": "free_text"},
@@ -118,8 +118,11 @@ class Estate:
         bench.warehouse(
             "CREATE SCHEMA IF NOT EXISTS marts;"
             " CREATE TABLE marts.board AS SELECT id AS who, name FROM {raw}.riders;"
-            " CREATE TABLE {raw}.bikes__changes (change bigint, sign smallint, id bigint, rider_id bigint)"
+            " CREATE TABLE {raw}.riders__changes (change bigint, sign smallint, id bigint)"
         )
+        # Or the server does it by itself, while something is planted, and remembers that.
+        bench.source("ANALYZE")
+        bench.warehouse("ANALYZE")
 
     @property
     def system(self) -> str:
@@ -279,8 +282,8 @@ ROWS = {
         "DROP TABLE {raw}.back_12", ("warehouse", "raw.back_12", "", "row", 1, True),
     ),
     "a row that went, in the feed": (
-        "warehouse", "INSERT INTO {raw}.bikes__changes VALUES (1, -1, 5, 8)", "TRUNCATE {raw}.bikes__changes",
-        ("warehouse", "raw.bikes__changes", "", "row", 1, True),
+        "warehouse", "INSERT INTO {raw}.riders__changes VALUES (1, -1, 8)", "TRUNCATE {raw}.riders__changes",
+        ("warehouse", "raw.riders__changes", "", "row", 1, True),
     ),
     "a row of a mart": (
         "warehouse", "INSERT INTO marts.board VALUES (7, 'x')", "DELETE FROM marts.board WHERE who = 7",
@@ -295,11 +298,6 @@ ROWS = {
         " VALUES ('x', 'x', '2024-01-01', 'hot', 0, 'planned', 'asha.rao@example.org asked')",
         "DELETE FROM platform.tier_move WHERE system = 'x'",
         ("warehouse", "platform.tier_move", "reason", "log", 1, True),
-    ),
-    "a document of somebody else": (
-        "source", """UPDATE orders SET meta = '{"by": ["call\\nAsha Rao-Iyer"]}' WHERE id = 30""",
-        """UPDATE orders SET meta = '{"gate": "blue"}' WHERE id = 30""",
-        ("operational", "source.orders", "meta", "mention", 1, False),
     ),
     "what somebody else wrote": (
         "source", "UPDATE messages SET body = 'mail asha.rao@example.org, or ring 98765-43210' WHERE id = 30",
@@ -334,6 +332,15 @@ def test_nothing_else_is_found_in_a_database(left: list[Told]) -> None:
     assert sorted(left) == sorted({expected for *_, expected in ROWS.values()})
 
 
+def test_a_document_of_somebody_else_is_a_mention(estate: Estate) -> None:
+    """In which a line's end is spelt, right before the name."""
+    with estate.planted(
+        """UPDATE orders SET meta = '{"by": ["call\\nAsha Rao-Iyer"]}' WHERE id = 30""",
+        """UPDATE orders SET meta = '{"gate": "blue"}' WHERE id = 30""",
+    ):
+        assert estate.found() == [("operational", "source.orders", "meta", "mention", 1, False)]
+
+
 def test_a_row_on_the_way_leads_on_to_more(estate: Estate) -> None:
     """A bike that nobody knew of, and what hangs on it."""
     with estate.planted(
@@ -349,6 +356,15 @@ def test_keys_of_rows_that_mention_somebody_are_told_and_no_value(estate: Estate
         (mention,) = estate.look().mentions
         assert (mention.count, mention.keys) == (2, (("30",), ("31",)))
     assert estate.look(known=[Known("name", "Ann")]).left_out == 1
+
+
+def test_what_persons_are_known_by_is_read_before_they_go(estate: Estate) -> None:
+    pair = estate.bench.pair
+    with connect(pair.primary, see_all_rows=True) as source:
+        known = read_known(source, estate.bench.system, {"77"})
+    assert {each.kind for each in known} == {"email", "phone", "name"}
+    assert {each.text for each in known} == {"xasha.rao@example.org", "+91 98765 432109", "Ashar Rao-Iyer"}
+    assert "asha" not in repr(known)
 
 
 def test_tables_that_nobody_declared_are_listed(estate: Estate) -> None:
@@ -379,7 +395,7 @@ def test_what_the_role_may_not_read_is_not_called_clean(estate: Estate) -> None:
 def test_what_the_server_remembers_of_rows_that_went_is_found(estate: Estate) -> None:
     """DELETE without ANALYZE: common values of a table, of a partition, and of pairs of columns."""
     with estate.planted(
-        "INSERT INTO tracks SELECT 600 + n, '2024-02-03', 8, 'asha.rao@example.org' FROM generate_series(1, 30) n;"
+        "INSERT INTO tracks SELECT 600 + n, '2024-02-03', 8, 'asha.rao@example.org' FROM generate_series(1, 20) n;"
         " CREATE STATISTICS together (mcv) ON rider_id, note FROM tracks;"
         " ANALYZE tracks; DELETE FROM tracks WHERE rider_id = 8",
         "DROP STATISTICS together; ANALYZE tracks",
@@ -394,7 +410,7 @@ def test_what_the_server_remembers_of_rows_that_went_is_found(estate: Estate) ->
             ("operational", "statistics", True)
         }
     with estate.planted(
-        "INSERT INTO marts.board SELECT 7, 'x' FROM generate_series(1, 30); ANALYZE marts.board;"
+        "INSERT INTO marts.board SELECT 7, 'x' FROM generate_series(1, 20); ANALYZE marts.board;"
         " DELETE FROM marts.board WHERE who = 7",
         "ANALYZE marts.board", where="warehouse",
     ):  # fmt: skip

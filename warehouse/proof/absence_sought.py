@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from psycopg import sql
+
 from warehouse.catalog.model import Subject, System, Table
+from warehouse.postgres.sessions import Connection
 
 #: Kinds of columns in which people write of others: what is found there, somebody has to read.
 FREE = frozenset({"free_text", "profile"})
@@ -21,6 +24,10 @@ TELLING = frozenset({
     "email", "phone", "username", "external_id", "government_id", "vehicle_id", "bank_account", "device", "credential",
     "person_id",
 })  # fmt: skip
+#: Kinds of values by which a person can be found in a text.
+KNOWN_BY = TELLING - {"credential"} | {"name", "address"}
+#: A key of so many characters is no number that others have, too.
+_TELLING_KEY = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,35 @@ class Known:
     def telling(self) -> bool:
         """Whether nobody else is known by it."""
         return self.kind in TELLING
+
+
+def read_known(connection: Connection, system: System, persons: Set[str]) -> list[Known]:
+    """What persons are known by, as their own table has it; to be asked before they are erased, and kept sealed.
+
+    Args:
+        connection: a canonical session of the operational database that sees all rows.
+        system: whose.
+        persons: their keys, as text.
+    """
+    person = system.person
+    if person is None:
+        return []
+    found = [Known("person_id", key) for key in sorted(persons) if len(key) >= _TELLING_KEY]
+    kinds = {
+        name: person.identifiers.get(name, column.personal)
+        for name, column in system.tables[person.table].columns.items()
+        if name != person.key and (column.personal in KNOWN_BY or name in person.identifiers)
+    }
+    if not kinds:
+        return found
+    query = sql.SQL("SELECT {} FROM {} WHERE {}::text = ANY(%s)").format(
+        sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in kinds),
+        sql.Identifier(*system.source_of(person.table)),
+        sql.Identifier(person.key),
+    )
+    for row in connection.execute(query, (sorted(persons),)):
+        found += [Known(str(kind), value) for kind, value in zip(kinds.values(), row, strict=True) if value]
+    return found
 
 
 @dataclass(frozen=True)

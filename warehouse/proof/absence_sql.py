@@ -153,7 +153,7 @@ class Database:
         rule = rule.within(relation.columns)
         self.rules[relation.schema, relation.name] = (system, rule)
         texts = [name for name, kind in relation.columns.items() if _TEXT.fullmatch(kind)]
-        if not self.words or words == "not asked":
+        if not self.words or words == "not asked" or relation.kind == "v":  # a view shows what others have
             texts = []
         if texts or rule.ways or rule.kept:
             with self._reading(relation):

@@ -20,6 +20,7 @@ from warehouse.proof.absence_sought import Known
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"\d(?:[ ().\-/\u00a0]{0,2}\d){6,}")
+_FEW = 40
 #: Shorter ones are in any text.
 _SHORTEST, _SHORTEST_NUMBER = 4, 7
 _SHORTEST_NATIONAL, _LONGEST_NUMBER = 8, 15
@@ -54,7 +55,10 @@ class Words:
     def may(self, text: str) -> bool:
         """Whether to look closer; a newline parts texts that were joined."""
         text = _folded(text)
-        return not self._triggers.keys().isdisjoint(_WORD.findall(text)) or bool(self._called(text))
+        few = len(self._triggers) <= _FEW  # then it is quicker to look for each of them
+        if not few or any(word in text for word in self._triggers):
+            return not self._triggers.keys().isdisjoint(_WORD.findall(text)) or bool(self._called(text))
+        return bool(self._called(text))
 
     def find(self, text: str) -> set[Known]:
         """Whatever of it a text has."""
@@ -113,6 +117,8 @@ def leaves(document: Any) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", text).casefold()
 
 
