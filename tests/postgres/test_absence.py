@@ -233,6 +233,11 @@ ROWS = {
         "source", "CREATE TABLE old_riders AS SELECT 7::bigint AS id, 'x'::text AS email, 'y'::text AS name",
         "DROP TABLE old_riders", ("operational", "source.old_riders", "", "row", 1, True),
     ),
+    "a copy of a shared table": (
+        "source",
+        "CREATE TABLE elsewhere (LIKE order_events); INSERT INTO elsewhere VALUES (1, 70, 'home'), (2, 70, NULL)",
+        "DROP TABLE elsewhere", ("operational", "source.elsewhere", "", "row", 1, True),
+    ),
     "a materialised view": (
         "source", "CREATE MATERIALIZED VIEW busy AS SELECT 8::bigint AS rider_id, 3 AS rides",
         "DROP MATERIALIZED VIEW busy", ("operational", "source.busy", "", "row", 1, True),
@@ -354,7 +359,7 @@ def test_keys_of_rows_that_mention_somebody_are_told_and_no_value(estate: Estate
     change = "UPDATE messages SET body = '{}' WHERE id IN (30, 31)"
     with estate.planted(change.format("with Asha Rao Iyer"), change.format("hello")):
         (mention,) = estate.look().mentions
-        assert (mention.count, mention.keys) == (2, (("30",), ("31",)))
+        assert (mention.count, sorted(mention.keys)) == (2, [("30",), ("31",)])
     assert estate.look(known=[Known("name", "Ann")]).left_out == 1
 
 
