@@ -134,7 +134,9 @@ def assert_nowhere(bench: Bench, lake: Store, *numbers: int) -> None:
     for name in names:
         assert not any(stored[at - 1 : at + len(name) + 1].strip(b"\x00") == name.encode() or _ends(stored, at, name)
                        for at in _found(stored, name.encode())), name  # fmt: skip
-    relations = bench.warehouse("SELECT relname FROM pg_class WHERE relnamespace = '{raw}'::regnamespace AND relkind = 'r'")
+    relations = bench.warehouse(
+        "SELECT relname FROM pg_class WHERE relnamespace = '{raw}'::regnamespace AND relkind = 'r'"
+    )
     for (relation,) in relations:
         for (row,) in bench.warehouse(f'SELECT r::text FROM {{raw}}."{relation}" AS r'):
             assert not any(f"{name}," in f"{row}," or f'"{name}"' in row for name in names), relation
