@@ -1,9 +1,9 @@
 """Every row accounted for: what the ledger says of each month, held against the stores themselves.
 
-For a month that left its source, what came from there is what the warehouse has of it, what the lake has, what reached
-its retention and what was erased: neither less (lost) nor more (duplicated). What the lake's table has is what the
-ledger's moves wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads every byte: files are
-loaded back into PostgreSQL, cast to the columns' own types, and hashed there.
+For a month that left its source, what came from there is what the warehouse has of it, what the lake has, what
+reached its retention and what was erased: neither less (lost) nor more (duplicated). What the lake's table has is what
+the ledger's moves wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads
+every byte: files are loaded back into PostgreSQL, cast to the columns' own types, and hashed there.
 
 What does not belong here: mending anything; and any code of the verbs whose work this is.
 """
@@ -202,7 +202,9 @@ class _Proof:
         by_month: dict[dt.date, list[_Move]] = {}
         for move in moves:
             by_month.setdefault(move.month, []).append(move)
-        for month in sorted({*warm, *known, *self.expired, *self.erased, *(m.month for m in moves if m.state != "undone")}):
+        for month in sorted(
+            {*warm, *known, *self.expired, *self.erased, *(m.month for m in moves if m.state != "undone")}
+        ):
             self._month(month, warm.get(month, (0, 0)), known.get(month), by_month.get(month, []))
         self.columns = columns
         self._kept(
