@@ -561,6 +561,6 @@ def test_files_that_are_not_what_the_ledger_says_stay(facts: Bench, lake: Store)
     root.put(path.replace(".parquet", "-newer.parquet"), content)
     root.remove(path)
     there = lake.list()
-    with pytest.raises(Exception, match="is not there"):
+    with pytest.raises(Exception, match="not in the lake"):
         erase(facts, lake, about(1007))
     assert {each.path for each in there} <= {each.path for each in lake.list()}

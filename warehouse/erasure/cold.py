@@ -179,6 +179,7 @@ class Cold:
             lake.store, lake.columns, lake.time, lambda rows: passing.marking.change(rows, told_by),
             f"{move.export}-{os.urandom(4).hex()}",
         )  # fmt: skip
+        noted = False
         try:
             with self._aside(move) as aside:
                 with arrow_cursor(self.dsn) as cursor:
@@ -194,9 +195,11 @@ class Cold:
                     self._tell(move, aside, gone, became)
                     begin_erased(passing.warehouse, passing.run, move.month, "cold", gone, became)
                     self._replace(move, now, move.content - gone + became)
+                    noted = True  # a commit that is not confirmed may have been made: the files must stay
         except BaseException:
-            with contextlib.suppress(LakeUnavailable):
-                rewriting.forsake(f"{move.month:%Y-%m}")
+            if not noted:
+                with contextlib.suppress(LakeUnavailable):
+                    rewriting.forsake(f"{move.month:%Y-%m}")
             raise
         return written
 
