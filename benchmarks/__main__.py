@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import full_load, hash_growth, nothing_new, plain_conversion, start_to_work
+from benchmarks import erasing_operational, full_load, hash_growth, nothing_new, plain_conversion, start_to_work
 from benchmarks.lake import erasing, export, leaving, ledger, query, sizes
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import (
@@ -49,6 +49,7 @@ BENCHMARKS = {
         query,
         ledger,
         erasing,
+        erasing_operational,
     )
 }
 

@@ -122,10 +122,13 @@ class Settings:
         Raises:
             ConfigurationError: its address is of no kind that is known.
         """
+        return self._store(self.lake_url)
+
+    def _store(self, url: str) -> Store:
         options = {name: value for name, value in self.values.items() if name.startswith("AWS_")}
         if options.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             options.setdefault("AWS_ALLOW_HTTP", "true")
-        return Store(self.lake_url, options)
+        return Store(url, options)
 
     @property
     def tier_grace(self) -> dt.timedelta:
@@ -187,6 +190,14 @@ class Settings:
     def objects_url(self) -> str:
         """Root of the object buckets."""
         return self.get("OBJECTS_URL") or (self.home / "objects").as_uri()
+
+    def objects(self) -> Store:
+        """The object buckets, with what reaching them takes.
+
+        Raises:
+            ConfigurationError: their address is of no kind that is known.
+        """
+        return self._store(self.objects_url)
 
     def _catalog_directories(self) -> list[Path]:
         given = (self.get("CATALOG") or "").split(os.pathsep)
