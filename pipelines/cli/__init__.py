@@ -14,6 +14,7 @@ import typer
 
 from pipelines.cli import (
     catalog,
+    certificate,
     demo,
     docs,
     keys,
@@ -52,6 +53,7 @@ app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
 app.add_typer(subject.app, name="subject")
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(keys.app, name="keys")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
