@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets import keys
 from assets.failures import failed
+from assets.telling import told_check, told_table
 from resources.partitions import Asked, Planned, maintain_all, plan_all
 from resources.settings import Settings
 from warehouse.catalog import Catalog, System
@@ -122,12 +123,7 @@ def _checks(planned: Sequence[Planned], at: dt.datetime) -> Iterator[dg.AssetChe
         ("nothing_in_default", filled, dg.AssetCheckSeverity.WARN),
         ("like_their_parents", drifted, dg.AssetCheckSeverity.WARN),
     ):
-        yield dg.AssetCheckResult(
-            passed=not found,
-            check_name=name,
-            severity=severity,
-            metadata={"which": dg.MetadataValue.text("; ".join(found) or "none")},
-        )
+        yield told_check(name, found, severity)
 
 
 def _metadata(reports: Sequence[Report], planned: Sequence[Planned], at: dt.datetime) -> dict[str, Any]:
@@ -163,19 +159,9 @@ def _metadata(reports: Sequence[Report], planned: Sequence[Planned], at: dt.date
         "not_done": sum(1 for each in done if each.failure) + sum(1 for report in reports if report.busy),
         "refused": sum(1 for action in left if action.kind == "refuse"),
         "notes": sum(1 for action in left if action.kind == "report"),
-        "tables": dg.MetadataValue.md(
-            "| table | where | partitions | rows (est.) | MB | reaches |\n|---|---|---|---|---|---|\n" + "\n".join(rows)
-        ),
-        "done": dg.MetadataValue.md(
-            "| what | table | partition | why | outcome | seconds |\n|---|---|---|---|---|---|\n" + "\n".join(did)
-            if did
-            else f"{summary(left)}."
-        ),
-        "to_know": dg.MetadataValue.md(
-            "| what | table | partition | why | what to do |\n|---|---|---|---|---|\n" + "\n".join(found)
-            if found
-            else "Nothing."
-        ),
+        "tables": told_table(("table", "where", "partitions", "rows (est.)", "MB", "reaches"), rows, "None is there."),
+        "done": told_table(("what", "table", "partition", "why", "outcome", "seconds"), did, f"{summary(left)}."),
+        "to_know": told_table(("what", "table", "partition", "why", "what to do"), found, "Nothing."),
     }
 
 

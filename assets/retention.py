@@ -9,6 +9,7 @@ from pydantic import Field
 
 from assets import keys
 from assets.failures import failed
+from assets.telling import told_check, told_table
 from resources.retention import TableDue, TableExpired, aged_tables, apply_retention, failures_of, plan_retention
 from resources.settings import Settings
 from warehouse.catalog import Catalog, System
@@ -86,12 +87,7 @@ def _check(due: Sequence[TableDue]) -> dg.AssetCheckResult:
         for each in due
         for step in each.overdue
     ]
-    return dg.AssetCheckResult(
-        passed=not wrong,
-        check_name=NOTHING_OLDER,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"which": dg.MetadataValue.text("; ".join(wrong) or "none")},
-    )
+    return told_check(NOTHING_OLDER, wrong)
 
 
 def _metadata(gone: Sequence[TableExpired], due: Sequence[TableDue]) -> dict[str, Any]:
@@ -116,15 +112,10 @@ def _metadata(gone: Sequence[TableExpired], due: Sequence[TableDue]) -> dict[str
         },
         "not_done": sum(one.failure is not None for each in gone for one in each.done),
         "rows_kept_back": sum(step.rows for step in steps if step.kind == "wait"),
-        "gone": _table(("table", "month", "where", "what", "rows", "outcome"), went, "Nothing went."),
-        "left": _table(("table", "month", "where", "what", "rows", "why"), left, "Nothing is past its age."),
+        "gone": told_table(("table", "month", "where", "what", "rows", "outcome"), went, "Nothing went."),
+        "left": told_table(("table", "month", "where", "what", "rows", "why"), left, "Nothing is past its age."),
     }
 
 
 def _month(month: dt.date | None) -> str:
     return f"{month:%Y-%m}" if month else ""
-
-
-def _table(columns: Sequence[str], rows: Sequence[str], otherwise: str) -> dg.MetadataValue[Any]:
-    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    return dg.MetadataValue.md(head + "\n".join(rows) if rows else otherwise)

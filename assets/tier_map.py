@@ -30,7 +30,8 @@ def map_metadata(maps: Sequence[TableMap], prices: Prices) -> dict[str, Any]:
     lags = [lag.total_seconds() for each in maps for lag in each.lag.values()]
     return {
         "map": dg.MetadataValue.md(
-            f"![Bytes per tier](data:image/png;base64,{picture})\n\n{_shelves(maps, prices)}\n\n{_coming(maps)}"
+            f"![Bytes per tier](data:image/png;base64,{picture})\n\n"
+            f"{_shelves(maps, prices)}\n\n{_back(maps)}{_coming(maps)}"
         ),
         "tonight": summary(maps),
         **({"hot_bytes": shelves["hot"].bytes, "kept_bytes": kept} if known else {}),
@@ -59,6 +60,18 @@ def _shelves(maps: Sequence[TableMap], prices: Prices) -> str:
         + f"\n\nAt {prices}."
         + "".join(unknown)
     )
+
+
+def _back(maps: Sequence[TableMap]) -> str:
+    # Why is what somebody wrote: kept in its cell.
+    rows = [
+        f"| {each.table} | {back.month:%Y-%m} | {back.rows:,} | {back.bytes / 1e6:,.1f} "
+        f"| {back.until:%Y-%m-%d %H:%M} | {' '.join(back.reason.split()).replace('|', '&#124;')} |"
+        for each in maps
+        for back in each.stock.back
+    ]
+    head = "| back from the lake | month | rows | MB | until (UTC) | why |\n|---|---|--:|--:|---|---|\n"
+    return head + "\n".join(rows) + "\n\n" if rows else ""
 
 
 def _coming(maps: Sequence[TableMap]) -> str:

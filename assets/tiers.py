@@ -9,6 +9,7 @@ from pydantic import Field
 
 from assets import keys
 from assets.failures import failed
+from assets.telling import told_check, told_table
 from assets.tier_map import map_metadata
 from resources.proof import provable_tables, prove
 from resources.settings import Settings
@@ -81,7 +82,7 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
         except DrivetrainError as error:
             raise failed(error, context.retry_number) from error
         metadata = {**map_metadata(maps, prices), **_metadata(moves, maps, proofs)}
-        yield dg.MaterializeResult(metadata=metadata, check_results=[_check(proofs)])
+        yield dg.MaterializeResult(metadata=metadata, check_results=[accounted(proofs)])
         unknown = [each.failure for each in maps if each.failure and each.table in {name for _, name in tables}]
         undone = [str(each) for each in [*failures_of(moves), *unknown]]
         if undone:
@@ -90,19 +91,15 @@ def tier_asset(system: System) -> dg.AssetsDefinition:
     return tiers
 
 
-def _check(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:
+def accounted(proofs: Sequence[TableProof]) -> dg.AssetCheckResult:
+    """What the check says of a system's proofs."""
     wrong = [
         f"{each.table}{f' {each.month:%Y-%m}' if each.month else ''}: {each.kind}: {each.message}"
         for proof in proofs
         for each in proof.findings
         if each.kind != "unfinished"
     ]
-    return dg.AssetCheckResult(
-        passed=not wrong,
-        check_name=ACCOUNTED,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"which": dg.MetadataValue.text("; ".join(wrong) or "none")},
-    )
+    return told_check(ACCOUNTED, wrong)
 
 
 def _metadata(moves: Sequence[TableMoves], maps: Sequence[TableMap], proofs: Sequence[TableProof]) -> dict[str, Any]:
@@ -130,16 +127,11 @@ def _metadata(moves: Sequence[TableMoves], maps: Sequence[TableMap], proofs: Seq
         "waiting": sum(step.kind == "wait" for step in steps),
         "warehouse_rows": sum(a.warm for p in proofs for a in p.accounts),
         "lake_rows": sum(a.cold for p in proofs for a in p.accounts),
-        "done": _table(("table", "month", "step", "rows", "outcome"), done, "Nothing was moved."),
-        "left": _table(("table", "month", "step", "rows (est.)", "MB", "why"), left, "Nothing is due."),
-        "tiers": _table(("table", "months", "rows warm", "rows cold", "files", "MB cold"), tiers, "Nothing yet."),
+        "done": told_table(("table", "month", "step", "rows", "outcome"), done, "Nothing was moved."),
+        "left": told_table(("table", "month", "step", "rows (est.)", "MB", "why"), left, "Nothing is due."),
+        "tiers": told_table(("table", "months", "rows warm", "rows cold", "files", "MB cold"), tiers, "Nothing yet."),
     }
 
 
 def _rows(done: Done) -> int:
     return done.move.kept.rows if done.move and done.move.kept else done.step.rows
-
-
-def _table(columns: Sequence[str], rows: Sequence[str], otherwise: str) -> dg.MetadataValue[Any]:
-    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    return dg.MetadataValue.md(head + "\n".join(rows) if rows else otherwise)

@@ -89,13 +89,8 @@ def partitions_job(partitions: dg.AssetSelection) -> dg.ScheduleDefinition:
     job = dg.define_asset_job(
         PARTITIONS, selection=partitions, description="Keep the partitions of every system ahead of time."
     )
-    return dg.ScheduleDefinition(
-        name=f"{PARTITIONS}_schedule",
-        job=job,
-        cron_schedule="40 1 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Makes the partitions of the coming periods, and mends what differs from their parents.",
+    return _schedule(
+        job, "40 1 * * *", "Makes the partitions of the coming periods, and mends what differs from their parents."
     )
 
 
@@ -104,14 +99,7 @@ def tiers_job(tiers: dg.AssetSelection) -> dg.ScheduleDefinition:
     job = dg.define_asset_job(
         TIERS, selection=tiers, description="Move months hot → warm → cold, and account for every row."
     )
-    return dg.ScheduleDefinition(
-        name=f"{TIERS}_schedule",
-        job=job,
-        cron_schedule="20 4 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Moves months down the tiers, and proves that every row is accounted for.",
-    )
+    return _schedule(job, "20 4 * * *", "Moves months down the tiers, and proves that every row is accounted for.")
 
 
 def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.ScheduleDefinition]:
@@ -119,16 +107,7 @@ def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.Sc
     job = dg.define_asset_job(
         RETENTION, selection=retention, description="Delete what is past its age from every tier, but for legal holds."
     )
-    schedules = [
-        dg.ScheduleDefinition(
-            name=f"{RETENTION}_schedule",
-            job=job,
-            cron_schedule="50 4 * * *",
-            execution_timezone="UTC",
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Deletes rows that are past the age that their policy gives them.",
-        )
-    ]
+    schedules = [_schedule(job, "50 4 * * *", "Deletes rows that are past the age that their policy gives them.")]
     for name, system in catalog.systems.items():
         if tables := short_lived(system):
             key = keys.retention(name)
@@ -138,17 +117,21 @@ def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.Sc
                 config={"ops": {key.to_python_identifier(): {"config": {"tables": tables}}}},
                 description=f"Delete what is past its age from {', '.join(tables)} of {system.title}.",
             )
-            schedules.append(
-                dg.ScheduleDefinition(
-                    name=f"{RETENTION}_{name}_short_lived_schedule",
-                    job=hourly,
-                    cron_schedule="35 * * * *",
-                    execution_timezone="UTC",
-                    default_status=dg.DefaultScheduleStatus.RUNNING,
-                    description="Tables whose rows live for less than a week are looked at every hour.",
-                )
-            )
+            said = "Tables whose rows live for less than a week are looked at every hour."
+            schedules.append(_schedule(hourly, "35 * * * *", said))
     return schedules
+
+
+def _schedule(job: Any, cron: str, description: str) -> dg.ScheduleDefinition:
+    """On from the start, by UTC."""
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
 
 
 def _raw(catalog: Catalog) -> dg.AssetSelection:

@@ -9,35 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pipelines.proofs import Proof
 from resources.monitoring import Readings
 from warehouse.tiering.plan import Kind
 
-if TYPE_CHECKING:
-    from dagster import DagsterInstance
-
 #: Every kind of step, so that a series does not vanish with the last of its kind.
 _STEPS: tuple[Kind, ...] = ("go on", "drop", "leave", "join", "cool", "keep", "wait")
-
-
-@dataclass(frozen=True)
-class Proof:
-    """The check of a system's tiers, ``every_row_accounted_for``, when it last ran in Dagster.
-
-    Attributes:
-        passed: what it said.
-        at: when.
-        succeeded_at: when it last passed.
-    """
-
-    passed: bool
-    at: float
-    succeeded_at: float | None
 
 
 def families(found: Readings, proofs: Mapping[str, Proof] | None) -> Iterator[Metric]:
@@ -193,28 +174,6 @@ def _counter(name: str, said: str, labels: Iterable[str], samples: Iterable[Samp
 
 def _by_system(values: Mapping[str, float]) -> list[Sample]:
     return [((system,), value) for system, value in values.items()]
-
-
-def read_proofs(instance: DagsterInstance, systems: Iterable[str]) -> dict[str, Proof]:
-    """The newest check of each system that has one."""
-    # Not at the top: Dagster takes seconds to import.
-    import dagster as dg
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
-
-    from assets import keys
-    from assets.tiers import ACCOUNTED
-
-    history = instance.event_log_storage.get_asset_check_execution_history
-    found: dict[str, Proof] = {}
-    for system in systems:
-        key = dg.AssetCheckKey(keys.tiers(system), ACCOUNTED)
-        done, passed = (
-            [each.event.timestamp for each in history(key, limit=1, status=status) if each.event]
-            for status in ({Status.SUCCEEDED, Status.FAILED}, {Status.SUCCEEDED})
-        )
-        if done:
-            found[system] = Proof(done == passed, done[0], passed[0] if passed else None)
-    return found
 
 
 class Readers(Collector):

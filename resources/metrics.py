@@ -5,14 +5,13 @@ What belongs here: from names of metrics and dimensions to one SELECT. What does
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, listed
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,14 @@ def metric_sql(
     for name in names:
         if name not in known:
             raise ConfigurationError(
-                f"no metric {name!r}", hint=f"{_near(name, known)}`drivetrain metric` lists them all."
+                f"no metric {name!r}", hint=f"There are: {listed(known, name)}. `drivetrain metric` says what each is."
             )
     for name in names:
         groups = _groups(engine, name, coarser=True)
         for wanted in by:
             if wanted not in groups:
                 raise ConfigurationError(
-                    f"{name} cannot be computed by {wanted!r}",
-                    hint=f"{_near(wanted, groups)}It has: {', '.join(sorted(groups))}",
+                    f"{name} cannot be computed by {wanted!r}", hint=f"It has: {listed(groups, wanted)}"
                 )
     from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
     from metricflow_semantics.errors.error_classes import InformativeUserError
@@ -97,11 +95,6 @@ def metric_sql(
             str(error).strip(), hint="Conditions are written like {{ Dimension('rider__city') }} = 'Mumbai'."
         ) from error
     return explained.sql_statement.without_descriptions.sql
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known)
-    return f"Near it: {', '.join(near)}. " if near else ""
 
 
 def _groups(engine: Any, metric: str, *, coarser: bool) -> list[str]:

@@ -14,7 +14,7 @@ from psycopg import sql
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.partition import ListPartition, RangePartition
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import ConfigurationError, DrivetrainError, listed
 from warehouse.partitions.actions import Action
 from warehouse.partitions.apply import Report, maintain, read_and_plan
 from warehouse.partitions.conversion import conversion
@@ -53,7 +53,7 @@ class Asked:
             system, dot, table = text.partition(".")
             if system not in catalog.systems:
                 raise ConfigurationError(
-                    f"no system {system!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}"
+                    f"no system {system!r} in the catalog", hint=f"There are: {listed(catalog.systems, system)}"
                 )
             found = catalog.systems[system]
             at_source = {target.table for target, _ in source_targets(found)}
@@ -65,7 +65,7 @@ class Asked:
                 }.get(where or "", (at_source | stored, ""))
                 raise ConfigurationError(
                     f"the catalog partitions no table {table!r} of {system}{there}",
-                    hint=f"It partitions: {', '.join(sorted(known)) or 'none'}",
+                    hint=f"It partitions: {listed(sorted(known), table)}",
                 )
             chosen = wanted.get(system, set())
             wanted[system] = None if not dot or chosen is None else {*chosen, table}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from resources.chosen import choose_tables
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.model import System
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import DrivetrainError
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.proof.conservation import Finding, TableProof, prove_table
 
@@ -19,23 +20,7 @@ def provable_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[S
     Raises:
         ConfigurationError: there is no such system or table, or it is not kept by month.
     """
-    every = [
-        (system, name)
-        for system in catalog.systems.values()
-        for name, table in system.tables.items()
-        if table.ingest.mode == "partition"
-    ]
-    known = {f"{system.system}.{name}" for system, name in every} | {system.system for system, _ in every}
-    for text in asked:
-        if text not in known:
-            raise ConfigurationError(
-                f"{text!r} is no table that is kept by month", hint=f"Those are: {', '.join(sorted(known)) or 'none'}."
-            )
-    return [
-        (system, name)
-        for system, name in every
-        if not asked or f"{system.system}.{name}" in asked or system.system in asked
-    ]
+    return choose_tables(catalog, lambda table: table.ingest.mode == "partition", "table that is kept by month", asked)
 
 
 def prove(

@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from resources.chosen import choose_tables
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.age import Age
 from warehouse.catalog.model import System
-from warehouse.errors import ConfigurationError, DrivetrainError
+from warehouse.errors import DrivetrainError
 from warehouse.retention.apply import Done, expire_table, look
 from warehouse.retention.plan import Step
 from warehouse.state.tiered import Places
@@ -55,25 +56,7 @@ def aged_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[Syste
     Raises:
         ConfigurationError: there is no such system or table, or its rows go at no age.
     """
-    every = [
-        (system, name)
-        for system in catalog.systems.values()
-        for name, table in system.tables.items()
-        if table.retention.until == "age"
-    ]
-    known = {f"{system.system}.{name}" for system, name in every}
-    for text in asked:
-        if text not in known and text not in {system.system for system, _ in every}:
-            until = "its policy gives its rows no age" if catalog.has(text) else "it is not in the catalog"
-            raise ConfigurationError(
-                f"{text!r} is no table whose rows go at an age: {until}",
-                hint=f"Those are: {', '.join(sorted(known)) or 'none'}.",
-            )
-    return [
-        (system, name)
-        for system, name in every
-        if not asked or f"{system.system}.{name}" in asked or system.system in asked
-    ]
+    return choose_tables(catalog, lambda table: table.retention.until == "age", "table whose rows go at an age", asked)
 
 
 def short_lived(system: System) -> list[str]:

@@ -33,6 +33,7 @@ KNOWN = {
     "DRIVETRAIN_HOME": "directory of the embedded servers, Dagster's files and logs (default .drivetrain)",
     "DRIVETRAIN_CATALOG": f"directories of catalog files, separated by {os.pathsep!r}, in place of the project's own",
     "DRIVETRAIN_WAREHOUSE_DSN": "the warehouse database",
+    "DRIVETRAIN_OFFICER_DSN": "the warehouse as the officer who handles requests of persons: a login of one's own",
     "DRIVETRAIN_DAGSTER_DSN": "the database of Dagster's own storage",
     "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
     "DRIVETRAIN_<SYSTEM>_MAINTENANCE_DSN": "the same, as a member of its tables' owner: for its partitions",
@@ -264,6 +265,11 @@ class Settings:
     def warehouse(self) -> Dsn:
         """The warehouse database."""
         return self._dsn("DRIVETRAIN_WAREHOUSE_DSN", lambda: self.servers().warehouse_dsn())
+
+    def officer(self, role: str) -> Dsn:
+        """The warehouse as the officer who is at work: their own login, or the embedded servers' for a role."""
+        own = "DRIVETRAIN_WAREHOUSE_DSN" in self.values  # the embedded server is then not the one meant
+        return self._dsn("DRIVETRAIN_OFFICER_DSN", None if own else (lambda: self.servers().officer_dsn(role)))
 
     def dagster(self) -> Dsn:
         """The database of Dagster's own storage."""

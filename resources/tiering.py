@@ -10,6 +10,7 @@ from itertools import groupby
 
 from psycopg import sql
 
+from resources.chosen import choose_tables
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.model import System
@@ -72,20 +73,12 @@ def tiered_tables(catalog: Catalog, asked: Sequence[str] = ()) -> list[tuple[Sys
     Raises:
         ConfigurationError: there is no such system or table, or it has no tiers.
     """
-    every = [
-        (system, name)
-        for system in catalog.systems.values()
-        for name, table in system.tables.items()
-        if table.tiers.hot or table.tiers.warm or table.tiers.cold
-    ]
-    if not asked:
-        return every
-    known = {f"{system.system}.{name}" for system, name in every}
-    for text in asked:
-        if text not in known and text not in {system.system for system, _ in every}:
-            wrong = "has no tiers in its policy" if catalog.has(text) else "is no table with tiers"
-            raise ConfigurationError(f"{text!r} {wrong}", hint=f"Those are: {', '.join(sorted(known)) or 'none'}.")
-    return [(system, name) for system, name in every if f"{system.system}.{name}" in asked or system.system in asked]
+    return choose_tables(
+        catalog,
+        lambda table: bool(table.tiers.hot or table.tiers.warm or table.tiers.cold),
+        "table with tiers",
+        asked,
+    )
 
 
 def _tend(source: Dsn, system: System, name: str, at: dt.datetime) -> None:

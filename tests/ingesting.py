@@ -73,8 +73,8 @@ class Databases:
 
 
 @contextmanager
-def databases(servers: Servers) -> Generator[Databases]:
-    """A fresh pair, dropped afterwards."""
+def databases(servers: Servers, before: str = "") -> Generator[Databases]:
+    """A fresh pair, dropped afterwards; ``before`` is run in the warehouse by a superuser before it is migrated."""
     suffix = uuid.uuid4().hex[:10]
     pair = Databases(servers, f"src_{suffix}", f"wh_{suffix}")
     operational = servers.server("operational").dsn("postgres")
@@ -82,6 +82,8 @@ def databases(servers: Servers) -> Generator[Databases]:
     execute(operational, f"CREATE DATABASE {pair.source}")
     execute(warehouse, f"CREATE DATABASE {pair.warehouse} OWNER {PLATFORM}")
     try:
+        if before:
+            execute(pair.warehouse_admin, before)
         with connect(pair.target) as connection:
             migrate(connection)
         yield pair

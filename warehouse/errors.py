@@ -10,6 +10,26 @@ errors of psycopg, which ``warehouse.postgres.sessions`` translates at the bound
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+#: A line holds so many names; of more, those most like what was asked for.
+_MOST, _NEAREST = 10, 5
+
+
+def listed(names: Iterable[str], asked: str) -> str:
+    """What there is, for a hint: ``rides, riders``; of many the nearest, ``rides, riders, ... (the nearest of 41)``.
+
+    Args:
+        names: in the order in which they are told.
+        asked: what somebody wrote instead.
+    """
+    every = list(names)
+    if len(every) <= _MOST:
+        return ", ".join(every) or "none"
+    near = difflib.get_close_matches(asked, every, n=_NEAREST, cutoff=0)
+    return f"{', '.join(near)} (the nearest of {len(every)})"
+
 
 class DrivetrainError(Exception):
     """Base of all deliberate errors.
@@ -104,6 +124,26 @@ class ExportRefused(DrivetrainError):
 
 class LegalHold(DrivetrainError):
     """A legal hold keeps rows that were to go, or nobody can say which it keeps; nothing was deleted."""
+
+
+class RequestRefused(DrivetrainError):
+    """A person's request cannot be served so: unknown, in another state, without approval; nothing was changed."""
+
+
+class ErasedPerson(DrivetrainError):
+    """Rows of a person who is erased, or about to be, were to be written or moved; nothing was."""
+
+
+class ErasureRefused(DrivetrainError):
+    """A person cannot be erased as things are; nothing was changed.
+
+    Attributes:
+        problems: one line each, ``system.table.column: what is wrong; what to do``. No value of anybody's.
+    """
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems), hint=hint or "Nothing was changed. Plan again when mended.")
 
 
 class TooLarge(DrivetrainError):

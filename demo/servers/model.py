@@ -32,8 +32,10 @@ PLATFORM = "drivetrain"
 ORCHESTRATOR = "drivetrain_dagster"
 """Owns Dagster's own database, and nothing else."""
 ANALYST = "analyst"
+#: Logins of those who handle requests of persons, each a member of the role ``drivetrain_<name>``.
+OFFICERS = ("requester", "approver", "auditor")
 """Reads schema ``masked`` of the warehouse, and nothing else."""
-ROLES = (SUPERUSER, READER, MAINTAINER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST)
+ROLES = (SUPERUSER, READER, MAINTAINER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS)
 
 SLOT = "drivetrain_replica"
 

@@ -22,6 +22,7 @@ from demo.servers.model import (
     ANALYST,
     DATABASES,
     MAINTAINER,
+    OFFICERS,
     OPERATIONAL,
     ORCHESTRATOR,
     PLATFORM,
@@ -35,6 +36,8 @@ from demo.servers.model import (
 
 #: What a superuser runs on any warehouse: the role of analysts, and what everybody may do no longer.
 ANALYST_SQL = Path(__file__).parents[2] / "warehouse" / "state" / "analyst.sql"
+#: And the roles of those who handle requests of persons.
+OFFICERS_SQL = ANALYST_SQL.with_name("officers.sql")
 
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
 ATTRIBUTES: Mapping[str, LiteralString] = {
@@ -45,11 +48,12 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
     PLATFORM: "LOGIN",
     ORCHESTRATOR: "LOGIN",
     ANALYST: "LOGIN",
+    **dict.fromkeys(OFFICERS, "LOGIN"),
 }
 OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
     OPERATIONAL: (READER, MAINTAINER, REPLICATION),
-    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST),
+    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS),
 }
 
 
@@ -74,6 +78,10 @@ def provide(server: Server) -> None:
     if server.name == WAREHOUSE:
         with connect(server, "warehouse") as connection:
             connection.execute(ANALYST_SQL.read_bytes())
+            connection.execute(OFFICERS_SQL.read_bytes())
+            for officer in OFFICERS:
+                role = sql.Identifier(f"drivetrain_{officer}")
+                connection.execute(sql.SQL("GRANT {} TO {}").format(role, sql.Identifier(officer)))
 
 
 def slot_is_usable(primary: Server) -> bool:

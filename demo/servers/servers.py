@@ -144,6 +144,10 @@ class Servers:
         """The warehouse as an analyst has it."""
         return self.server(WAREHOUSE).dsn("warehouse", ANALYST)
 
+    def officer_dsn(self, role: str) -> str:
+        """The warehouse as an officer of a role has it."""
+        return self.server(WAREHOUSE).dsn("warehouse", role)
+
     def dagster_dsn(self) -> str:
         return self.server(WAREHOUSE).dsn("dagster", ORCHESTRATOR)
 

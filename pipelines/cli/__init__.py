@@ -13,10 +13,12 @@ from types import FrameType
 import typer
 
 from pipelines.cli import (
+    audit,
     catalog,
     certificate,
     demo,
     docs,
+    hold,
     keys,
     metrics,
     monitor,
@@ -52,6 +54,8 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+app.add_typer(hold.app, name="hold")
+app.add_typer(audit.app, name="audit")
 app.add_typer(subject.app, name="subject")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(keys.app, name="keys")

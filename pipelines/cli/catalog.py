@@ -17,7 +17,7 @@ from pipelines.cli.output import console, counted, show_csv, show_json
 from resources.dbt import DBT_PROJECT
 from resources.settings import Settings
 from warehouse.catalog.register import KINDS, Entry, register
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, listed
 from warehouse.postgres.sessions import Dsn, connect, translated
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def check(
     for name in wanted:
         if name not in catalog.systems:
             raise ConfigurationError(
-                f"no system {name!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}"
+                f"no system {name!r} in the catalog", hint=f"There are: {listed(catalog.systems, name)}"
             )
     findings: list[Finding] = []
     if not offline:

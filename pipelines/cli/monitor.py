@@ -16,14 +16,13 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.core import Metric
 
 from pipelines.cli.output import console, errors
-from pipelines.monitoring import Proof, Readers, families, read_proofs
-from resources.instance import enter_instance
+from pipelines.monitoring import Readers, families
+from pipelines.proofs import Proof, dagster_instance, read_proofs
 from resources.monitoring import read_all
 from resources.settings import Settings
 from resources.tiering import tiered_tables
 from warehouse.catalog import Catalog
 from warehouse.errors import ConfigurationError, DrivetrainError
-from warehouse.postgres.sessions import connect
 
 
 def monitor(
@@ -105,12 +104,8 @@ def _write(file: Path, registry: CollectorRegistry) -> None:
 def _proofs(settings: Settings, catalog: Catalog) -> Mapping[str, Proof] | None:
     """What Dagster has of the checks that account for every row; None where its storage does not answer."""
     try:
-        with connect(settings.dagster()):
-            enter_instance(settings)
+        with dagster_instance(settings) as instance:
+            return read_proofs(instance, dict.fromkeys(system.system for system, _ in tiered_tables(catalog)))
     except DrivetrainError as error:
         errors.print(f"not read: {error.message}", style="yellow", markup=False, soft_wrap=True)
         return None
-    import dagster as dg  # not at the top: it takes seconds
-
-    with dg.DagsterInstance.get() as instance:
-        return read_proofs(instance, dict.fromkeys(system.system for system, _ in tiered_tables(catalog)))

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import reshaping
+from pipelines.cli.by_table import moment
 from pipelines.cli.output import console, counted, show_json
 from resources.partitions import Asked, Failure, Planned, maintain_all, plan_all
 from resources.settings import Settings
@@ -50,7 +51,7 @@ def plan(
     settings = Settings.load()
     asked = _asked(settings, tables, where)
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        planned, failures = plan_all(settings, asked, _moment(at))
+        planned, failures = plan_all(settings, asked, moment(at))
     actions = [action for _, _, found in planned for action in found]
     if json:
         show_json({"actions": [dataclasses.asdict(action) for action in actions], **_as_json(failures)})
@@ -79,7 +80,7 @@ def apply(
     settings = Settings.load()
     asked = _asked(settings, tables, where)
     with console.status("Maintaining …") as progress, settings.embedded_servers(progress.update):
-        reports, failures = maintain_all(settings, asked, _moment(at))
+        reports, failures = maintain_all(settings, asked, moment(at))
     if json:
         tables_done = [{**dataclasses.asdict(report), "target": _target(report.target)} for report in reports]
         show_json({"tables": tables_done, **_as_json(failures)})
@@ -118,9 +119,9 @@ def status(
     """
     settings = Settings.load()
     asked = _asked(settings, tables, None)
-    moment = _moment(at)
+    looked_at = moment(at)
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        planned, failures = plan_all(settings, asked, moment, sizes=True)
+        planned, failures = plan_all(settings, asked, looked_at, sizes=True)
     if json:
         show_json(
             {
@@ -130,7 +131,7 @@ def status(
                         "partitions": len(facts.parts) if facts else 0,
                         "estimated_rows": _rows(facts),
                         "bytes": facts.bytes if facts else 0,
-                        "reaches": parts_ahead(facts, moment) if facts and facts.strategy == "range" else None,
+                        "reaches": parts_ahead(facts, looked_at) if facts and facts.strategy == "range" else None,
                         "due": sum(1 for action in actions if action.statements),
                         "refused": [action.reason for action in actions if action.kind == "refuse"],
                         "notes": [
@@ -145,19 +146,19 @@ def status(
             }
         )
     else:
-        _show_status(planned, moment)
+        _show_status(planned, looked_at)
         _show_failures(failures)
     if failures:
         raise typer.Exit(1)
 
 
-def _show_status(planned: Sequence[Planned], moment: dt.datetime) -> None:
+def _show_status(planned: Sequence[Planned], at: dt.datetime) -> None:
     shown = Table("table", "where", "parts", "by", "rows (est.)", "MB", "reaches", "due", box=None, header_style="bold")
     shown.columns[0].overflow = "fold"
     for column in (2, 4, 5, 7):
         shown.columns[column].justify = "right"
     for target, facts, actions in planned:
-        reaches = parts_ahead(facts, moment) if facts and facts.strategy == "range" else None
+        reaches = parts_ahead(facts, at) if facts and facts.strategy == "range" else None
         due = sum(1 for action in actions if action.statements)
         said = noted(actions)
         color = "red" if any(action.kind == "refuse" for action in actions) else "yellow"
@@ -190,10 +191,6 @@ def _target(target: Target) -> dict[str, Any]:
 
 def _rows(facts: PartitionedTable | None) -> int:
     return sum(max(part.estimated_rows, 0) for part in facts.parts) if facts else 0
-
-
-def _moment(at: dt.datetime | None) -> dt.datetime:
-    return at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
 
 
 def _asked(settings: Settings, tables: list[str] | None, where: str | None) -> Asked:

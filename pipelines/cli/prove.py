@@ -10,10 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.output import console, counted, errors, show_json
+from pipelines.proofs import dagster_instance, note_proofs, whole_systems
 from resources.proof import provable_tables
 from resources.proof import prove as prove_tables
 from resources.settings import Settings
+from warehouse.errors import DrivetrainError
 from warehouse.proof.conservation import TableProof
 
 
@@ -29,19 +31,33 @@ def prove(
 ) -> None:
     """Show that no row was lost, doubled, altered or came back, table by table and month by month.
 
-    Exits 1 if one was, and names it. A move that was cut off is said, and no failure.
+    Exits 1 if one was, and names it. A move that was cut off is said, and no failure. What is found of whole systems is
+    noted in Dagster, for `drivetrain monitor`.
     """
     settings = Settings.load()
-    asked = provable_tables(settings.catalog(), tables or [])
+    catalog = settings.catalog()
+    asked = provable_tables(catalog, tables or [])
     with console.status("Proving …") as progress, settings.embedded_servers(progress.update):
         proofs = prove_tables(settings, asked, deep=deep, tell=progress.update)
-    wrong = [finding for proof in proofs for finding in proof.findings if finding.kind != "unfinished"]
-    if json:
-        show_json({"holds": not wrong, "deep": deep, "tables": [dataclasses.asdict(proof) for proof in proofs]})
-    else:
-        show_proofs(proofs, deep=deep)
+        wrong = [finding for proof in proofs for finding in proof.findings if finding.kind != "unfinished"]
+        progress.stop()
+        if json:
+            show_json({"holds": not wrong, "deep": deep, "tables": [dataclasses.asdict(proof) for proof in proofs]})
+        else:
+            show_proofs(proofs, deep=deep)
+        _note(settings, whole_systems(catalog, proofs))
     if wrong:
         raise typer.Exit(1)
+
+
+def _note(settings: Settings, proofs: dict[str, list[TableProof]]) -> None:
+    if not proofs:
+        return
+    try:
+        with dagster_instance(settings) as instance:
+            note_proofs(instance, proofs)
+    except DrivetrainError as error:
+        errors.print(f"not noted for monitoring: {error.message}", style="yellow", markup=False, soft_wrap=True)
 
 
 def show_proofs(proofs: Sequence[TableProof], *, deep: bool) -> bool:

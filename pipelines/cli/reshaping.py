@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.status import Status
 
+from pipelines.cli.by_table import moment
 from pipelines.cli.output import console, errors, show_json
 from resources.partitions import conversion_of, growth_of, source_table
 from resources.settings import Settings
@@ -62,8 +63,8 @@ def convert(
 
     Interrupted, it goes on where it stopped. Example: `drivetrain partitions convert shop.orders --plan`
     """
-    moment = at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
-    done = _reshape(table, lambda c, target, place: conversion_of(c, target, place, moment), plan, abandon_, json)
+    looked_at = moment(at)
+    done = _reshape(table, lambda c, target, place: conversion_of(c, target, place, looked_at), plan, abandon_, json)
     if any(each.successor for each in done) and not json:
         console.print("Its primary key has the partition key in it now: `drivetrain catalog check` says what to write.")
 

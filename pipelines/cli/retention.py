@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.by_table import AT, JSON, failures_as_json, moment, show_failures
 from pipelines.cli.output import console, counted, show_json
 from resources.retention import TableDue, TableExpired, aged_tables, apply_retention, failures_of, plan_retention
 from resources.settings import Settings
@@ -22,15 +23,13 @@ app = typer.Typer(
 )
 
 _TABLES = typer.Argument(help="What: `system` or `system.table`; every table with such an age if left out.")
-_AT = typer.Option(help="As on this day (UTC); now if left out.", formats=["%Y-%m-%d"])
-_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
 
 
 @app.command()
 def plan(
     tables: Annotated[list[str] | None, _TABLES] = None,
-    at: Annotated[dt.datetime | None, _AT] = None,
-    json: Annotated[bool, _JSON] = False,
+    at: Annotated[dt.datetime | None, AT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Print which rows would go tonight, from where, and what legal holds keep. Changes nothing.
 
@@ -38,11 +37,10 @@ def plan(
     """
     settings = Settings.load()
     asked = aged_tables(settings.catalog(), tables or [])
-    moment = at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        found = plan_retention(settings, asked, moment)
+        found = plan_retention(settings, asked, moment(at))
     if json:
-        show_json({"steps": [_as_json(each, step) for each in found for step in each.steps], **_failures(found)})
+        show_json({"steps": [_as_json(each, step) for each in found for step in each.steps], **failures_as_json(found)})
     else:
         _show(found)
     if any(each.failure for each in found):
@@ -50,7 +48,7 @@ def plan(
 
 
 @app.command()
-def apply(tables: Annotated[list[str] | None, _TABLES] = None, json: Annotated[bool, _JSON] = False) -> None:
+def apply(tables: Annotated[list[str] | None, _TABLES] = None, json: Annotated[bool, JSON] = False) -> None:
     """Do what `plan` prints, and look for what went: in every table, file and version of a file.
 
     Rows that are deleted so cannot be brought back. Exits 1 if anything was not done; the next run goes on.
@@ -65,7 +63,7 @@ def apply(tables: Annotated[list[str] | None, _TABLES] = None, json: Annotated[b
             {**_as_json(each, done.step), "rows": done.rows, "failure": str(done.failure) if done.failure else None}
             for each in found for done in each.done
         ]  # fmt: skip
-        show_json({"steps": steps, **_failures(found)})
+        show_json({"steps": steps, **failures_as_json(found)})
     else:
         _show_done(found)
         if any(each.steps for each in left):
@@ -96,7 +94,7 @@ def _show(found: Sequence[TableDue]) -> None:
     console.print(f"{counted(due, 'step')} due; {counted(len(found), 'table')} with an age looked at.")
     if shown.row_count:
         console.print(shown)
-    _show_failures(found)
+    show_failures(found)
 
 
 def _months(steps: Sequence[Step]) -> str:
@@ -116,13 +114,7 @@ def _show_done(found: Sequence[TableExpired]) -> None:
             console.print(f"  [red]not done[/] {what}: {escape(str(one.failure))}", soft_wrap=True)
         else:
             console.print(f"  {what}: {counted(one.rows, 'row')} gone", soft_wrap=True)
-    _show_failures(found)
-
-
-def _show_failures(found: Sequence[TableDue | TableExpired]) -> None:
-    for each in found:
-        if each.failure is not None:
-            console.print(f"  [red]failed[/] {each.system}.{each.table}: {escape(str(each.failure))}", soft_wrap=True)
+    show_failures(found)
 
 
 def _as_json(of: TableDue | TableExpired, step: Step) -> dict[str, Any]:
@@ -130,12 +122,3 @@ def _as_json(of: TableDue | TableExpired, step: Step) -> dict[str, Any]:
         "system": of.system, "table": of.table, "month": f"{step.month:%Y-%m}" if step.month else None,
         "where": TIERS[step.tier], "step": step.kind, "before": step.before, "reason": step.reason, "rows": step.rows,
     }  # fmt: skip
-
-
-def _failures(found: Sequence[TableDue | TableExpired]) -> dict[str, Any]:
-    failed = [
-        {"system": each.system, "table": each.table, "error": each.failure.message, "hint": each.failure.hint}
-        for each in found
-        if each.failure is not None
-    ]
-    return {"failures": failed} if failed else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import difflib
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ import typer
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.running import RunSummary, models_left, platform, raw_systems, rules_behind, run_job
 from resources.settings import Settings
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, listed
 
 _JSON = typer.Option("--json", help="Print a JSON document for scripts.")
 
@@ -44,10 +43,10 @@ def ingest(
         system, dot, table = text.partition(".")
         if system not in catalog.systems:
             raise ConfigurationError(
-                f"no system {system!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}"
+                f"no system {system!r} in the catalog", hint=f"There are: {listed(catalog.systems, system)}"
             )
         if dot and table not in catalog.systems[system].tables:
-            known = ", ".join(catalog.systems[system].tables)
+            known = listed(catalog.systems[system].tables, table)
             raise ConfigurationError(f"no table {table!r} in system {system}", hint=f"There are: {known}")
         wanted += [keys.raw(system, name) for name in ([table] if dot else catalog.systems[system].tables)]
     for system in {key.path[0].removeprefix("raw_") for key in wanted}:
@@ -111,7 +110,7 @@ def refresh(
     from pipelines.jobs import CADENCES, MODELS, month_tags, recent_months
 
     if cadence not in CADENCES:
-        raise ConfigurationError(f"no schedule {cadence!r}", hint=f"There are: {', '.join(CADENCES)}")
+        raise ConfigurationError(f"no schedule {cadence!r}", hint=f"There are: {listed(CADENCES, cadence)}")
     settings = Settings.load()
     settings.warehouse()
     catalog = settings.catalog()
@@ -140,8 +139,7 @@ def _models(names: list[str]) -> list[Any]:
     known = {key.path[-1]: key for key in defs.resolve_all_asset_keys() if not is_raw(key)}
     for name in names:
         if name not in known:
-            near = ", ".join(difflib.get_close_matches(name, known)) or "`drivetrain status` lists the marts"
-            raise ConfigurationError(f"no model {name!r}", hint=f"Near it: {near}")
+            raise ConfigurationError(f"no model {name!r}", hint=f"There are: {listed(known, name)}")
     return [known[name] for name in names]
 
 

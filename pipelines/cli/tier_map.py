@@ -31,6 +31,7 @@ def show_map(maps: Sequence[TableMap], prices: Prices) -> None:
     console.print(shown)
     console.print(_costs(maps, prices), soft_wrap=True)
     console.print()
+    _show_back(maps)
     _show_coming(maps)
     for each in maps:
         if each.failure is not None:
@@ -80,6 +81,16 @@ def map_as_json(maps: Sequence[TableMap], prices: Prices) -> dict[str, Any]:
                     {"step": coming.kind, "at": PLACES[coming.from_tier], **_held(coming.what), "reason": coming.reason}
                     for coming in each.coming
                 ],
+                "back": [
+                    {
+                        "month": f"{back.month:%Y-%m}",
+                        "rows": back.rows,
+                        "bytes": back.bytes,
+                        "until": back.until.isoformat(),
+                        "reason": back.reason,
+                    }
+                    for back in each.stock.back
+                ],
                 "lag_seconds": {tier: lag.total_seconds() for tier, lag in each.lag.items()},
                 **({"error": each.failure.message, "hint": each.failure.hint} if each.failure else {}),
             }
@@ -107,6 +118,28 @@ def _add(shown: Table, name: str, shelves: Mapping[Shelf, Holding], prices: Pric
                 name if first else "", title, held.span, f"{held.rows:,}", sized(held.bytes), cost, style=style
             )
         first = False
+
+
+def _show_back(maps: Sequence[TableMap]) -> None:
+    shown = Table("back from the lake", "month", "rows", "size", "until (UTC)", "why", box=None, header_style="bold")
+    for column in (2, 3):
+        shown.columns[column].justify = "right"
+    for column in (0, 1, 4):
+        shown.columns[column].no_wrap = True
+    for each in maps:
+        for back in each.stock.back:
+            first = back is each.stock.back[0]
+            shown.add_row(
+                each.name if first else "",
+                f"{back.month:%Y-%m}",
+                f"{back.rows:,}",
+                sized(back.bytes),
+                f"{back.until:%Y-%m-%d %H:%M}",
+                escape(back.reason),
+            )
+    if shown.row_count:
+        console.print(shown)
+        console.print()
 
 
 def _show_coming(maps: Sequence[TableMap]) -> None:

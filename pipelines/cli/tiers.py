@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.by_table import AT, JSON, failures_as_json, moment, show_failures
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.tier_map import map_as_json, show_map
 from resources.settings import Settings
@@ -32,15 +33,13 @@ from warehouse.tiering.plan import STEPS, Step
 app = typer.Typer(no_args_is_help=True, help="Move months hot → warm → cold, each proven before anything is dropped.")
 
 _TABLES = typer.Argument(help="What: `system` or `system.table`; everything with tiers if left out.")
-_AT = typer.Option(help="As on this day (UTC); now if left out.", formats=["%Y-%m-%d"])
-_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
 
 
 @app.command()
 def plan(
     tables: Annotated[list[str] | None, _TABLES] = None,
-    at: Annotated[dt.datetime | None, _AT] = None,
-    json: Annotated[bool, _JSON] = False,
+    at: Annotated[dt.datetime | None, AT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Print which months would move tonight, why, and how much that is. Changes nothing.
 
@@ -49,9 +48,9 @@ def plan(
     settings = Settings.load()
     asked = tiered_tables(settings.catalog(), tables or [])
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        plans = plan_tiers(settings, asked, _moment(at))
+        plans = plan_tiers(settings, asked, moment(at))
     if json:
-        show_json({"steps": [_as_json(each, step) for each in plans for step in each.steps], **_failures(plans)})
+        show_json({"steps": [_as_json(each, step) for each in plans for step in each.steps], **failures_as_json(plans)})
     else:
         _show(plans)
     if any(each.failure for each in plans):
@@ -61,9 +60,9 @@ def plan(
 @app.command()
 def apply(
     tables: Annotated[list[str] | None, _TABLES] = None,
-    at: Annotated[dt.datetime | None, _AT] = None,
+    at: Annotated[dt.datetime | None, AT] = None,
     month: Annotated[list[str] | None, typer.Option(help="Only this month, YYYY-MM; may be given again.")] = None,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Do what `plan` prints: each month by itself, resumable, and dropped only after a proof.
 
@@ -73,14 +72,14 @@ def apply(
     asked = tiered_tables(settings.catalog(), tables or [])
     months = [parse_month(text) for text in month] if month else None
     with console.status("Moving …") as progress, settings.embedded_servers(progress.update):
-        moves = apply_tiers(settings, asked, _moment(at), months=months, tell=progress.update)
+        moves = apply_tiers(settings, asked, moment(at), months=months, tell=progress.update)
     if json:
         steps = [
             {**_as_json(each, done.step), "state": done.move.state if done.move else None,
              "failure": str(done.failure) if done.failure else None}
             for each in moves for done in each.done
         ]  # fmt: skip
-        show_json({"steps": steps, **_failures(moves)})
+        show_json({"steps": steps, **failures_as_json(moves)})
     else:
         _show_moves(moves)
         if months and not any(each.done for each in moves):
@@ -96,7 +95,7 @@ def rehydrate(
     reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger; must be said unless --end.")] = "",
     stay: Annotated[str, typer.Option("--for", help="How long it stays, e.g. `7 days`.")] = "7 days",
     end: Annotated[bool, typer.Option("--end", help="It may go cold again with the next run.")] = False,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Bring months of the lake back into the warehouse for a while, where plain SQL sees them.
 
@@ -138,8 +137,8 @@ def _age(text: str) -> Age:
 @app.command("map")
 def map_(
     tables: Annotated[list[str] | None, _TABLES] = None,
-    at: Annotated[dt.datetime | None, _AT] = None,
-    json: Annotated[bool, _JSON] = False,
+    at: Annotated[dt.datetime | None, AT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Print where rows and bytes are, what moves tonight and what that frees, and the costs. Changes nothing.
 
@@ -148,7 +147,7 @@ def map_(
     settings = Settings.load()
     prices, asked = settings.prices, tiered_tables(settings.catalog(), tables or [])
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
-        maps = map_tiers(settings, asked, _moment(at))
+        maps = map_tiers(settings, asked, moment(at))
     if json:
         show_json(map_as_json(maps, prices))
     else:
@@ -177,7 +176,7 @@ def _show(plans: Sequence[TablePlan]) -> None:
     console.print(f"{counted(due, 'step')} to do; {freed / 1e6:,.1f} MB will be free when nothing is kept any longer.")
     if shown.row_count:
         console.print(shown)
-    _show_failures(plans)
+    show_failures(plans)
 
 
 def _show_moves(moves: Sequence[TableMoves]) -> None:
@@ -191,13 +190,7 @@ def _show_moves(moves: Sequence[TableMoves]) -> None:
         else:
             rows = d.move.kept.rows if d.move and d.move.kept else d.step.rows
             console.print(f"  {what}: {counted(rows, 'row')}", soft_wrap=True)
-    _show_failures(moves)
-
-
-def _show_failures(found: Sequence[TablePlan | TableMoves]) -> None:
-    for each in found:
-        if each.failure is not None:
-            console.print(f"  [red]failed[/] {each.system}.{each.table}: {escape(str(each.failure))}", soft_wrap=True)
+    show_failures(moves)
 
 
 def _as_json(of: TablePlan | TableMoves, step: Step) -> dict[str, Any]:
@@ -205,16 +198,3 @@ def _as_json(of: TablePlan | TableMoves, step: Step) -> dict[str, Any]:
         "system": of.system, "table": of.table, "month": f"{step.month:%Y-%m}", "part": step.part, "step": step.kind,
         "reason": step.reason, "estimated_rows": step.rows, "bytes": step.bytes,
     }  # fmt: skip
-
-
-def _failures(found: Sequence[TablePlan | TableMoves]) -> dict[str, Any]:
-    failed = [
-        {"system": each.system, "table": each.table, "error": each.failure.message, "hint": each.failure.hint}
-        for each in found
-        if each.failure is not None
-    ]
-    return {"failures": failed} if failed else {}
-
-
-def _moment(at: dt.datetime | None) -> dt.datetime:
-    return at.replace(tzinfo=dt.UTC) if at else dt.datetime.now(dt.UTC)

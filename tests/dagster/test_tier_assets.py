@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import dagster as dg
 import pytest
 from ingesting import PARTITIONED, Bench
 from tiering import TIERS, environment, tier
+from typer.testing import CliRunner
 
 from assets import keys
 from assets.tiers import ACCOUNTED, tier_asset
-from pipelines.monitoring import read_proofs
+from pipelines.cli import app, prove
+from pipelines.proofs import read_proofs
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -84,6 +87,22 @@ def test_a_row_that_is_gone_is_named(bench: Bench, run: Run, instance: dg.Dagste
     assert proof.succeeded_at is not None
     assert before < proof.succeeded_at < proof.at < time.time()
     assert which == "facts 2024-01: lost: the warehouse has 123 rows of 124"
+
+
+def test_a_proof_on_the_command_line_is_noted_as_the_check_s(
+    bench: Bench, run: Run, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "dagster_instance", lambda _: nullcontext(instance))
+    before = time.time()
+    assert CliRunner().invoke(app, ["prove", bench.name]).exit_code == 0
+    first = read_proofs(instance, [bench.name])[bench.name]
+    assert first.passed
+    assert before < first.at == first.succeeded_at
+    bench.warehouse("DELETE FROM {raw}.facts WHERE id = 3")
+    assert CliRunner().invoke(app, ["prove"]).exit_code == 1
+    second = read_proofs(instance, [bench.name])[bench.name]
+    assert not second.passed
+    assert first.at == second.succeeded_at < second.at
 
 
 def test_what_cannot_be_moved_fails_the_run(bench: Bench, run: Run) -> None:

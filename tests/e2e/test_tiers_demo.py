@@ -5,15 +5,17 @@ after it, not when models are built whole.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from command_line import CommandLine
 from psycopg import sql
-from test_demo import CommandLine
 
 from demo.servers import Servers
 
@@ -81,4 +83,8 @@ def test_no_figure_changes_when_months_move(drivetrain: CommandLine) -> None:
         assert differing(before, marts(drivetrain.home)) == {}
         drivetrain("build", "--whole")
         assert differing(before, marts(drivetrain.home)) == {}
+        asked_at = time.time()
         drivetrain("prove")
+        heard = re.findall(r"^drivetrain_proof_timestamp_seconds.* (\S+)$", drivetrain("monitor"), re.MULTILINE)
+        assert heard
+        assert all(float(moment) > asked_at for moment in heard)

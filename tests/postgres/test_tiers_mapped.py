@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 from ingesting import Bench
 from psycopg import conninfo
-from tiering import AT, LATER, NO_HOT, TIERS, environment, move, tier
+from tiering import AT, LATER, NO_HOT, TIERS, environment, move, places, tier
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from warehouse.lake.store import Store
+from warehouse.tiering.rehydrating import Request, rehydrate_table
 
+JANUARY = dt.date(2024, 1, 1)
 Mapped = Callable[..., dict[str, Any]]
 
 
@@ -105,6 +108,24 @@ def test_a_table_that_stays_in_its_source_is_counted_there(facts: Bench, mapped:
             f" VALUES ('{facts.name}', 'facts', '{month}', 'asked', '{LATER}'::timestamptz - interval '2 days', 1, 1)"
         )
     assert mapped(LATER)["lag_seconds"]["warm"] == 2 * 86400
+
+
+def test_a_month_that_is_back_is_said_with_its_end_whether_it_is_due_or_not(
+    facts: Bench, lake: Store, mapped: Mapped
+) -> None:
+    tier(facts, NO_HOT)
+    facts.ingest("facts")
+    move(facts, lake, LATER)
+    assert mapped(LATER)["back"] == []
+    until = LATER + dt.timedelta(days=7)
+    rehydrate_table(places(facts, lake), facts.system, "facts", Request([JANUARY], until, "claim 4711", 10**9))
+    due, early = mapped(LATER), mapped(AT)
+    ((size,),) = facts.warehouse(f"SELECT bytes FROM platform.rehydration WHERE system = '{facts.name}'")
+    assert due["back"] == early["back"] == [
+        {"month": "2024-01", "rows": 124, "bytes": size, "until": until.isoformat(), "reason": "claim 4711"}
+    ]  # fmt: skip
+    assert ("keep", "warehouse", 1) in [each[:3] for each in tonight(due)]
+    assert ("keep", "warehouse", 1) not in [each[:3] for each in tonight(early)]
 
 
 def test_a_source_that_is_away_leaves_the_rest(facts: Bench, mapped: Mapped, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from ingesting import Bench
-from tiering import LATER, NO_HOT, TYPES, move, moved, tier
+from tiering import LATER, NO_HOT, TYPES, environment, move, moved, tier
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from warehouse.catalog.model import Catalog
 from warehouse.errors import ConfigurationError
 from warehouse.lake.store import Store
@@ -59,6 +61,18 @@ def test_answers_are_the_same_in_every_state_of_a_move(facts: Bench, lake: Store
     facts.source("UPDATE facts SET v = v WHERE id = 4")
     facts.ingest("facts")
     assert [rows(facts, lake, query) for query in QUERIES] == before
+
+
+def test_the_command_gives_every_column_the_name_that_it_has_in_the_query(
+    facts: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tier(facts, NO_HOT)
+    facts.ingest("facts")
+    for name, value in environment(facts, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    query = f"SELECT count(*), count(*), max(id) AS Last, min(v)||'!' FROM {facts.name}.facts"
+    result = CliRunner().invoke(app, ["sql", query, "--csv"])
+    assert result.stdout == "count(*),count(*),Last,min(v)||'!'\n360,360,359,v0!\n"
 
 
 def test_only_files_that_may_matter_are_looked_into(facts: Bench, lake: Store) -> None:

@@ -13,13 +13,17 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.cli.monitor import _address
-from pipelines.monitoring import Proof, Readers, families
+from pipelines.monitoring import Readers, families
+from pipelines.proofs import Proof, whole_systems
 from resources.monitoring import Readings
+from resources.proof import provable_tables
 from resources.settings import PROJECT
+from warehouse.catalog import load_catalog
 from warehouse.catalog.partition import RangePartition
 from warehouse.errors import ConfigurationError, ServerUnavailable
 from warehouse.partitions.sizes import PartitionSize
 from warehouse.partitions.targets import Target
+from warehouse.proof.conservation import TableProof
 from warehouse.state.freshness import Freshness
 from warehouse.state.tallies import Tally
 from warehouse.tiering.map import Holding, Stock, TableMap
@@ -188,3 +192,12 @@ def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) ->
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="HOST:PORT"):
         _address(text)
+
+
+def test_a_system_is_proven_when_all_that_it_keeps_by_month_is() -> None:
+    catalog = load_catalog()
+    every = [TableProof(system.system, name) for system, name in provable_tables(catalog)]
+    rides = [proof for proof in every if proof.system == "bikenode"]
+    deliveries = [proof for proof in every if proof.system == "logistics"]
+    assert whole_systems(catalog, rides) == {"bikenode": rides}
+    assert set(whole_systems(catalog, [*rides[1:], *deliveries])) == {"logistics"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from sqlglot import parse_one
 
 from warehouse.errors import ConfigurationError
 from warehouse.reading.scans import Condition, Scan, plan_query
@@ -71,6 +72,29 @@ def test_each_reading_of_a_table_is_its_own() -> None:
     ]  # fmt: skip
     assert all(scan.name in query for scan in found)
     assert '"app"' not in query
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("SELECT count(*), sum( metres )/1000 FROM app.rides", ["count(*)", "sum( metres )/1000"]),
+        ("SELECT COUNT(*) AS Trips, max(id) AS \"The Last\", rider FROM app.rides ORDER BY trips, rider",
+         ["Trips", "The Last", "rider"]),
+        ("SELECT DISTINCT count(*), count(*), id::text FROM app.rides GROUP BY id", ["count(*)", "count(*)", "id"]),
+        ("SELECT *, id + 1 -- , x\n, length('a, b') FROM app.rides",
+         ["id", "rider", "at", "metres", "id + 1", "length('a, b')"]),
+        ("SELECT id IS DISTINCT FROM rider, max(id)::text FROM app.rides GROUP BY 1",
+         ["id IS DISTINCT FROM rider", "CAST(max(id) AS TEXT)"]),
+        ("WITH few AS (SELECT 1, 2 FROM app.rides) SELECT * FROM few", ["1", "2"]),
+        ("SELECT avg(id) FROM app.rides UNION ALL SELECT max(id) AS m FROM app.rides", ["avg(id)"]),
+        ("FROM app.rides SELECT (SELECT max(id) FROM app.riders), [1, 2]",
+         ["(SELECT max(id) FROM app.riders)", "[1, 2]"]),
+        ("SELECT * FROM (SELECT COUNT(*) FROM app.rides)", ["count(*)"]),
+    ],
+)  # fmt: skip
+def test_columns_are_named_as_they_are_written(text: str, headings: list[str]) -> None:
+    query = parse_one(plan_query(text, TABLES)[0], read="duckdb")
+    assert [column.alias for column in query.selects] == headings
 
 
 @pytest.mark.parametrize(

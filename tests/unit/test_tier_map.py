@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from decimal import Decimal
 from typing import Literal
 
 import pytest
+from rich.console import Console
 
+from assets.tier_map import map_metadata
+from pipelines.cli import tier_map
 from warehouse.catalog.model import Table
 from warehouse.lake.export import Content
 from warehouse.state.moves import Move
+from warehouse.state.rehydrations import Rehydration
 from warehouse.tiering.map import Coming, Holding, Prices, Stock, ages, freed, map_table, moving, total
 from warehouse.tiering.plan import Step
 
@@ -72,6 +77,21 @@ def test_steps_of_one_kind_and_reason_are_one_line() -> None:
     ]  # fmt: skip
     assert (freed([mapped], now=True), freed([mapped], now=False)) == ({"hot": 0, "warm": 400}, {"hot": 380, "warm": 0})
     assert moving([mapped]) == 3
+
+
+def test_a_month_that_is_back_is_shown_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    back = Rehydration("s", "t", OLD, "claim [1]\n| 2", AT + dt.timedelta(days=3), 7, 8_000_000)
+    mapped = map_table("s", "t", policy(), Stock(back=(back,)), [], AT)
+    shown = Console(file=io.StringIO(), width=120)
+    monkeypatch.setattr(tier_map, "console", shown)
+    tier_map.show_map([mapped], PRICES)
+    assert isinstance(shown.file, io.StringIO)
+    for said in ("back from the lake", "2024-01", "8.0 MB", "2026-03-18 00:00", "claim [1]"):
+        assert said in shown.file.getvalue()
+    assert (
+        "| t | 2024-01 | 7 | 8.0 | 2026-03-18 00:00 | claim [1] &#124; 2 |"
+        in map_metadata([mapped], PRICES)["map"].value
+    )
 
 
 @pytest.mark.parametrize(

@@ -316,6 +316,13 @@ class System(Policy):
         *schema, name = split_name(source)
         return (schema[0] if schema else self.schema_), name
 
+    def target_of(self, subject: Subject) -> tuple[str, str]:
+        """Table and column whose values a subject column has: the persons' own, or those of a table on the way."""
+        if subject.table is not None:
+            return subject.table, subject.to or self.tables[subject.table].key[0]
+        assert self.person is not None
+        return self.person.table, self.person.key
+
     def contradictions(self) -> list[str]:
         """Every contradiction in the system, as ``table.field: what is wrong``."""
         return contradictions.in_system(self)

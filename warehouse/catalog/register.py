@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from warehouse.catalog.model import Catalog, Erasure, PersonalKind, Retention, Subject, System
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, listed
 
 KINDS: tuple[str, ...] = get_args(PersonalKind)
 ACTIONS: tuple[str, ...] = get_args(Erasure.model_fields["action"].annotation)
@@ -68,13 +68,15 @@ def register(catalog: Catalog, name: str = "", *, kind: str = "", erasure: str =
     if kind and kind not in KINDS:
         raise ConfigurationError(f"{kind!r} is no kind of personal data", hint=f"There are: {', '.join(KINDS)}")
     if erasure and erasure not in ACTIONS:
-        raise ConfigurationError(f"{erasure!r} is no action of erasure", hint=f"There are: {', '.join(ACTIONS)}")
+        raise ConfigurationError(f"{erasure!r} is no action of erasure", hint=f"There are: {listed(ACTIONS, erasure)}")
     named, dot, table = name.partition(".")
     if name and named not in catalog.systems:
-        raise ConfigurationError(f"no system {named!r} in the catalog", hint=f"There are: {', '.join(catalog.systems)}")
+        raise ConfigurationError(
+            f"no system {named!r} in the catalog", hint=f"There are: {listed(catalog.systems, named)}"
+        )
     if dot and table not in catalog.systems[named].tables:
         raise ConfigurationError(
-            f"no table {table!r} in {named}", hint=f"There are: {', '.join(catalog.systems[named].tables)}"
+            f"no table {table!r} in {named}", hint=f"There are: {listed(catalog.systems[named].tables, table)}"
         )
     entries = [
         _entry(system, each, kind)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from warehouse.catalog.model import Subject, System
+from warehouse.catalog.model import System
 
 
 class Reader(Protocol):
@@ -54,7 +54,7 @@ def find_scope(system: System, persons: Set[str], readers: Sequence[Reader]) -> 
     """
     assert system.person is not None
     found: dict[tuple[str, str], frozenset[str]] = {(system.person.table, system.person.key): frozenset(persons)}
-    wanted = {_target(system, subject) for table in system.tables.values() for subject in table.subjects}
+    wanted = {system.target_of(subject) for table in system.tables.values() for subject in table.subjects}
     grown = True
     while grown:  # as a way may lead through its own table, until nothing is added
         grown = False
@@ -70,17 +70,9 @@ def find_scope(system: System, persons: Set[str], readers: Sequence[Reader]) -> 
     return Scope(system.system, frozenset(persons), {name: about for name, about in values.items() if about})
 
 
-def _target(system: System, subject: Subject) -> tuple[str, str]:
-    """Table and column whose values a subject column has."""
-    assert system.person is not None
-    if subject.table is None:
-        return system.person.table, system.person.key
-    return subject.table, subject.to or system.tables[subject.table].key[0]
-
-
 def _about(system: System, table: str, found: Mapping[tuple[str, str], frozenset[str]]) -> dict[str, frozenset[str]]:
     about: dict[str, frozenset[str]] = {}
     for subject in system.tables[table].subjects:
-        if values := found.get(_target(system, subject)):
+        if values := found.get(system.target_of(subject)):
             about[subject.column] = about.get(subject.column, frozenset()) | values
     return about

@@ -16,7 +16,7 @@ import os
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -77,11 +77,12 @@ class Content:
 
     def _with(self, other: Content, sign: int) -> Content:
         columns = max(self.columns, other.columns)
-        digest = self._over(columns) + sign * other._over(columns)
+        digest = self.over(columns) + sign * other.over(columns)
         return Content(self.rows + sign * other.rows, digest % 2**64, columns)
 
-    def _over(self, columns: int) -> int:
-        return self.hash * pow(31, columns - self.columns, 2**64)
+    def over(self, columns: int) -> int:
+        """The hash of the same rows with NULL in columns up to so many."""
+        return self.hash * pow(31, columns - self.columns, 2**64) % 2**64
 
 
 NOTHING = Content(0, 0, 0)
@@ -138,7 +139,7 @@ class Part:
 
 
 def content_on_server(
-    connection: Connection, relation: sql.Identifier, columns: Sequence[LakeColumn], condition: sql.Composable
+    connection: Connection, relation: sql.Composable, columns: Sequence[LakeColumn], condition: sql.Composable
 ) -> Content:
     """What rows on the server amount to, as the caller's transaction sees them."""
     row = connection.execute(
@@ -415,8 +416,13 @@ def content_of(content: bytes, columns: Sequence[LakeColumn]) -> Content:
     """
     file: Any = pq.ParquetFile(pa.BufferReader(content))
     stored = stored_columns(file.schema_arrow, columns)
+    return content_of_batches(file.iter_batches(batch_size=ROW_GROUP, use_threads=False), stored)
+
+
+def content_of_batches(batches: Iterable[pa.RecordBatch], stored: Sequence[LakeColumn]) -> Content:
+    """What rows amount to that have exactly those columns, with their types in the lake."""
     total = Content(0, 0, len(stored))
-    for batch in file.iter_batches(batch_size=ROW_GROUP, use_threads=False):
+    for batch in batches:
         values = [column.hashable(batch.column(number)) for number, column in enumerate(stored)]
         total += Content(batch.num_rows, sum_of_hashes(values, [column.kind for column in stored]), len(stored))
     return total

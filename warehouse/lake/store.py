@@ -137,6 +137,20 @@ class Store:
         with self._told(path):
             return bytes(self.file_system().cat_file(self._at(path)))
 
+    @contextlib.contextmanager
+    def open(self, path: str) -> Generator[Any]:
+        """An object to read parts of: what is not asked for is not fetched.
+
+        Raises:
+            ObjectMissing: it is not there.
+            LakeUnavailable: it cannot be read.
+            AccessDenied: the store refuses.
+        """
+        with self._told(path):
+            whole = {} if self.local else {"cache_type": "none"}
+            with self.file_system().open(self._at(path), "rb", **whole) as file:
+                yield file
+
     def list(self, prefix: str = "") -> list[Stored]:
         """Every object below a prefix that ends with a folder; none if there is no such folder."""
         with self._told(prefix):

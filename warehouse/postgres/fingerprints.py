@@ -27,6 +27,9 @@ class Fingerprint:
     def __add__(self, other: Fingerprint) -> Fingerprint:
         return Fingerprint(self.rows + other.rows, str(int(self.digest) + int(other.digest)))
 
+    def __sub__(self, other: Fingerprint) -> Fingerprint:
+        return Fingerprint(self.rows - other.rows, str(int(self.digest) - int(other.digest)))
+
 
 EMPTY = Fingerprint(0, "0")
 

@@ -1,8 +1,8 @@
 """Every row accounted for: what the ledger says of each month, held against the stores themselves.
 
-For a month that left its source, what came from there is what the warehouse has of it, what the lake has, and what
-reached its retention: neither less (lost) nor more (duplicated). What the lake's table has is what the ledger's moves
-wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads every byte: files are
+For a month that left its source, what came from there is what the warehouse has of it, what the lake has, what reached
+its retention and what was erased: neither less (lost) nor more (duplicated). What the lake's table has is what the
+ledger's moves wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads every byte: files are
 loaded back into PostgreSQL, cast to the columns' own types, and hashed there.
 
 What does not belong here: mending anything; and any code of the verbs whose work this is.
@@ -59,6 +59,7 @@ class Account:
         cold: in the lake's table, by its log.
         came: that left the source; None for a month that the source has still.
         expired: that reached their retention in the warehouse or in the lake.
+        erased: that went from there with the persons whom they were about, after they had left the source.
     """
 
     month: dt.date
@@ -66,6 +67,7 @@ class Account:
     cold: int
     came: int | None
     expired: int = 0
+    erased: int = 0
 
 
 @dataclass
@@ -157,6 +159,9 @@ class _Proof:
     source: Connection | None
     columns: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     expired: dict[dt.date, Amount] = field(default_factory=dict[dt.date, Amount])
+    erased: dict[dt.date, Amount] = field(default_factory=dict[dt.date, Amount])
+    touched: set[dt.date] = field(default_factory=set[dt.date])
+    shortened: set[int] = field(default_factory=set[int])
     unfinished: set[dt.date] = field(default_factory=set[dt.date])
 
     def find(self, month: dt.date | None, kind: Kind, message: str) -> None:
@@ -184,11 +189,22 @@ class _Proof:
             if begun and month not in self.unfinished:
                 self.unfinished.add(month)
                 self.find(month, "unfinished", "files of rows that expired are being removed")
+        for month, rows, digest, over, begun, some in self.connection.execute(queries.ERASED, whose):
+            before, (more, added) = self.erased.get(month, (0, 0)), _amount(rows, digest, over, len(columns))
+            self.erased[month] = (before[0] + more, before[1] + added)
+            if some:
+                self.touched.add(month)
+            if begun and month not in self.unfinished:
+                self.unfinished.add(month)
+                self.find(month, "unfinished", "files of rows that were erased are being removed")
+        self.shortened = {move for move, _ in self.connection.execute(queries.ERASED_KEPT, whose)}
         self._lake(moves, files, columns)
         by_month: dict[dt.date, list[_Move]] = {}
         for move in moves:
             by_month.setdefault(move.month, []).append(move)
-        for month in sorted({*warm, *known, *self.expired, *(m.month for m in moves if m.state != "undone")}):
+        for month in sorted(
+            {*warm, *known, *self.expired, *self.erased, *(m.month for m in moves if m.state != "undone")}
+        ):
             self._month(month, warm.get(month, (0, 0)), known.get(month), by_month.get(month, []))
         self.columns = columns
         self._kept(
@@ -213,7 +229,8 @@ class _Proof:
         rows_cold = sum(rows for rows, _ in cold)
         came = sum(rows for rows, _ in hot) if hot else None
         expired, expired_hash = self.expired.get(month, (0, 0))
-        self.proof.accounts.append(Account(month, warm, rows_cold, came, expired))
+        erased, erased_hash = self.erased.get(month, (0, 0))
+        self.proof.accounts.append(Account(month, warm, rows_cold, came, expired, erased))
         for move in moves:
             if move.state in ("planned", "detached", "exported", "verified"):
                 self.find(month, "unfinished", f"move {move.id} ({move.from_tier}) is {move.state}")
@@ -221,23 +238,27 @@ class _Proof:
             return  # the warehouse is about to be given what left
         if hot:
             assert came is not None
-            due_rows = came - rows_cold - expired
+            due_rows = came - rows_cold - expired - erased
             if expired and warm > due_rows:
                 told = f"the warehouse has {warm:,} rows of {due_rows:,}: {expired:,} had reached their retention"
                 self.find(month, "resurrected", told)
             else:
                 self._compare(month, "the warehouse", warm, due_rows)
             if self.deep and warm == due_rows:
-                due = (sum(h for _, h in hot) - sum(h for _, h in cold) - expired_hash) % _MODULUS
+                due = (sum(h for _, h in hot) - sum(h for _, h in cold) - expired_hash - erased_hash) % _MODULUS
                 self._compare_hash(month, "the warehouse", digest, due)
         elif cold:
             self._compare(month, "the warehouse", warm, 0)
         elif known is not None and known[1] == "warehouse":
             self._compare(month, "the warehouse", warm, known[0])
+        elif month in self.touched:  # nothing else was there
+            self._compare(month, "the warehouse", warm, 0)
 
     def _compare(self, month: dt.date, where: str, found: int, due: int) -> None:
         if found < due:
             self.find(month, "lost", f"{where} has {found:,} rows of {due:,}")
+        elif found > due and month in self.touched:
+            self.find(month, "resurrected", f"{where} has {found:,} rows of {due:,}: others of it were erased")
         elif found > due:
             self.find(month, "duplicated", f"{where} has {found:,} rows, and {due:,} are accounted for")
 
@@ -261,7 +282,10 @@ class _Proof:
                     hashed = queries.row_hash(self.columns, {name for name, _ in columns}, cast=False)
                     row = connection.execute(queries.amount(relation, hashed)).fetchone()
                     assert row is not None
-                    if (row[0], int(row[1])) != move.kept:
+                    if row[0] > move.kept[0] and move.id in self.shortened:
+                        told = f"{schema}.{name} has {row[0]:,} rows of {move.kept[0]:,}: others of it were erased"
+                        self.find(move.month, "resurrected", told)
+                    elif (row[0], int(row[1])) != move.kept:
                         self.find(move.month, "altered", f"{schema}.{name} is not what moved")
             elif name in there and move.state in ("dropped", "undone", "expired"):
                 self.find(move.month, "resurrected", f"{schema}.{name} is there, and was to be gone")
@@ -279,7 +303,7 @@ class _Proof:
             month = by_id[file.move].month
             self.proof.files += 1
             self.proof.bytes += file.bytes
-            if file.path not in active:
+            if file.path not in active and month not in self.unfinished:  # else the next run puts it there
                 self.find(month, "lost", f"{file.path} is not in the lake's table ({file.rows:,} rows)")
             if file.path not in there:
                 self.find(month, "lost", f"{file.path} is gone ({file.rows:,} rows)")

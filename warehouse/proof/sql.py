@@ -31,6 +31,20 @@ SELECT month, CASE WHEN counts THEN rows ELSE 0 END, CASE WHEN counts THEN hash 
  WHERE system = %s AND table_name = %s AND month IS NOT NULL AND tier <> 'hot'
 """
 
+#: By how much less there is of what had left the source; and whether any row went at all, or a file is being removed.
+ERASED = """
+SELECT month, CASE WHEN counts THEN rows ELSE 0 END, CASE WHEN counts THEN gone_hash - made_hash ELSE 0 END, columns,
+       state = 'begun' AND tier = 'cold', rows + changed > 0 AND tier IN ('warm', 'cold')
+  FROM platform.erased
+ WHERE system = %s AND table_name = %s AND month IS NOT NULL
+"""
+
+#: Of what moves keep on one side: rows that went.
+ERASED_KEPT = """
+SELECT move, sum(rows)::bigint FROM platform.erased
+ WHERE system = %s AND table_name = %s AND move IS NOT NULL GROUP BY move HAVING sum(rows) > 0
+"""
+
 CHUNKS = """
 SELECT to_date(chunk, 'YYYY-MM'), rows, agrees, tier FROM platform.raw_content
  WHERE system = %s AND table_name = %s AND chunk ~ '^[0-9]{4}-[0-9]{2}$'

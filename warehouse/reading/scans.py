@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlglot import errors, exp, parse
+from sqlglot import TokenType, errors, exp, parse, parse_one, tokenize
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, listed
 
 Tables = Mapping[str, Mapping[str, Mapping[str, str]]]
 Operator = Literal["=", "<", "<=", ">", ">="]
@@ -26,6 +26,10 @@ _OPERATORS: Mapping[type[Any], Operator] = {
 }  # fmt: skip
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPNTZ")
 _FLIPPED: Mapping[Operator, Operator] = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
+_CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
+#: What may follow the list of what is selected.
+_AFTER = (TokenType.FROM, TokenType.WHERE, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT, TokenType.ORDER_BY)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def plan_query(text: str, tables: Tables) -> tuple[str, list[Scan]]:
         tables: PostgreSQL's types by system, table and column.
 
     Returns:
-        The query over the scans' names, and the scans.
+        The query over the scans' names, and the scans. Its columns have the names that the query gives them, or
+        else those of tables' columns, or what is written: ``count(*)``.
 
     Raises:
         ConfigurationError: it is no SELECT, or names something that is not there.
@@ -107,10 +112,13 @@ def plan_query(text: str, tables: Tables) -> tuple[str, list[Scan]]:
             raise ConfigurationError("one SELECT is asked for", hint="`drivetrain sql` reads, and changes nothing.")
         tree: Any = statements[0]
         _refuse_unknown(tree, tables)
+        headings = _name_columns(tree, text)
         schema: Any = {s: {t: dict.fromkeys(c, "unknown") for t, c in of.items()} for s, of in tables.items()}
         tree = qualify(tree, schema=schema, dialect="duckdb", quote_identifiers=True)
     except errors.SqlglotError as error:
         raise ConfigurationError(f"the query cannot be read: {str(error).splitlines()[0]}") from None
+    for column in (each for each in tree.selects if each.alias):
+        column.set("alias", exp.to_identifier(headings.get(column.alias, column.alias), quoted=True))
     scans: list[Scan] = []
     for scope in traverse_scope(tree):
         for alias, source in list(scope.sources.items()):
@@ -127,10 +135,52 @@ def _refuse_unknown(tree: Any, tables: Tables) -> None:
         if not table.db and table.name in shared:
             continue
         if table.db not in tables or table.name not in tables[table.db]:
-            known = ", ".join(sorted(tables.get(table.db, tables)))
+            known = listed(sorted(tables.get(table.db, tables)), table.name if table.db in tables else table.db)
             raise ConfigurationError(
                 f"there is no table {table.sql()!r}", hint=f"Write system.table. There are: {known}."
             )
+
+
+def _name_columns(tree: Any, text: str) -> dict[str, str]:
+    """Name what has no name by what is written. Returns all names by their lower case, which ``qualify`` gives them."""
+    names: dict[str, str] = {}
+    written = dict(zip(map(id, tree.selects), _selected(text), strict=False))
+    for select in list(tree.find_all(exp.Select)):
+        for column in select.selects:
+            name = column.alias
+            if not column.output_name and not column.is_star:
+                name = written.get(id(column), "")
+                if not _means(name, column):
+                    name = column.sql(dialect="duckdb", normalize_functions="lower", comments=False)
+                column.replace(exp.alias_(column, name, quoted=True))
+            names.setdefault(name.lower(), name)
+    return names
+
+
+def _selected(text: str) -> list[str]:
+    """What the outermost SELECT asks for, as it is written: between commas that are in no parentheses."""
+    pieces: list[list[Any]] = []
+    depth = 0
+    for token in tokenize(text, read="duckdb"):
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if not pieces:
+            if not depth and token.token_type is TokenType.SELECT:
+                pieces.append([])
+        elif not depth and token.token_type is TokenType.COMMA:
+            pieces.append([])
+        elif not depth and token.token_type in _AFTER:
+            break
+        else:
+            pieces[-1].append(token)
+    return [text[piece[0].start : piece[-1].end + 1] if piece else "" for piece in pieces]
+
+
+def _means(text: str, column: Any) -> bool:
+    try:
+        found: Any = parse_one(text, read="duckdb")
+    except errors.SqlglotError:
+        return False
+    return bool(found == column)
 
 
 def _scan(scope: Any, alias: str, table: Any, name: str) -> Scan:

@@ -8,7 +8,10 @@ What does not belong here: what is due (``plan``).
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,7 @@ from psycopg import errors, sql
 
 from warehouse.errors import Busy, CatalogMismatch, ExportRefused, LegalHold
 from warehouse.lake.export import NOTHING, Content, DataFile, content_on_server
-from warehouse.lake.layout import MONTH
-from warehouse.lake.rewrite import Rewritten, take_out
+from warehouse.lake.rewrite import Changed, Rewriting
 from warehouse.postgres.fingerprints import WHOLE, fingerprints, total
 from warehouse.postgres.locks import attempt, wait_at_most
 from warehouse.postgres.relations import is_there
@@ -31,8 +33,9 @@ from warehouse.retention.plan import OldPartition, Step
 from warehouse.state.content import WHOLE_CHUNK, amend_content, forget_content
 from warehouse.state.expiries import Expiry, begin_expiry, count_expired, end_expiry
 from warehouse.state.holds import keep_holds_still
-from warehouse.state.moves import forget_stale_files, in_lake, months_that_left, read_files, replace_files
+from warehouse.state.moves import in_lake, months_that_left, read_files, replace_files
 from warehouse.state.raw_store import RawTable
+from warehouse.state.settling import settle_months
 from warehouse.state.tiered import Tiered
 
 _ATTEMPTS, _LOCK_TIMEOUT, _PAUSE = 30, 200, 0.5
@@ -200,46 +203,45 @@ class Expiring:
     def _cold(self, step: Step) -> int:
         """Files of the lake: all of a month's, or those that have such rows without them."""
         assert step.month is not None
-        lake = self.table.lake
         move = in_lake(self.warehouse, *self._whose, step.month)
         if move is None:
             self._settle(self._begin(step), step.month, ())
             return 0
-        assert move.export is not None
         assert move.content is not None
         with self.warehouse.transaction():
             held = self._held()
         seen = _Seen(step, self.table, held)
-        made = Rewritten((), (), NOTHING, move.content)
-        if step.kind == "rewrite":
-            files = read_files(self.warehouse, move)
-            made = take_out(lake.store, files, lake.columns, lake.time, seen, f"{move.export}-kept")
-            if made.content + made.gone != move.content:
-                self._forsake(made)
-                raise ExportRefused(
-                    f"{move.name}: its files have {(made.content + made.gone).rows:,} rows, and the ledger "
-                    f"{move.content.rows:,}, or others",
-                    hint="Nothing was removed. `drivetrain prove --deep` says what is wrong.",
-                )
+        files: list[DataFile] = []
+        written: list[DataFile] = []
+        gone = move.content
+        lake = self.table.lake
+        pass_ = Rewriting(lake.store, lake.columns, lake.time, seen, f"{move.export}-{os.urandom(4).hex()}")
         try:
+            if step.kind == "rewrite":
+                of_month = read_files(self.warehouse, move)
+                if (rows := sum(file.rows for file in of_month)) != move.content.rows:
+                    raise ExportRefused(
+                        f"{move.name}: its files have {rows:,} rows, and the ledger {move.content.rows:,}",
+                        hint="Nothing was removed. `drivetrain prove --deep` says what is wrong.",
+                    )
+                made = {each.file.path: each for each in pass_.run(of_month)}
+                written = [each.now for each in made.values() if each.now is not None]
+                files = [file for file in of_month if file.path not in made] + written
+                gone = sum((each.gone_content for each in made.values()), NOTHING)
             with self.warehouse.transaction():
                 if self._held() != held:
                     raise LegalHold(f"{move.name}: a hold changed meanwhile", hint="Nothing was removed. Run again.")
                 expiry = begin_expiry(
                     self.warehouse, *self._whose, step.month, "cold", step.before, step.reason,
-                    gone=made.gone, held=seen.held_rows, run_id=self.run_id,
+                    gone=gone, held=seen.held_rows, run_id=self.run_id,
                 )  # fmt: skip
-                replace_files(self.warehouse, move, made.files, made.content, step.reason, self.run_id)
-                self._amend_cold(step.month, bool(made.files))
+                replace_files(self.warehouse, move, files, move.content - gone, step.reason, self.run_id)
+                self._amend_cold(step.month, bool(files))
         except BaseException:
-            self._forsake(made)
+            pass_.forsake(f"{step.month:%Y-%m}")
             raise
-        self._settle(expiry, step.month, made.written)
-        return made.gone.rows
-
-    def _forsake(self, made: Rewritten) -> None:
-        for file in made.written:
-            self.table.lake.store.remove(file.path)
+        self._settle(expiry, step.month, written)
+        return gone.rows
 
     def _amend_cold(self, month: dt.date, some: bool) -> None:
         """A month that the source keeps besides is what the source has of it now; else it would come back."""
@@ -254,49 +256,29 @@ class Expiring:
             held = fingerprints(self.source, self._at_source, self.raw.carriage.names, where=of_month)
             amend_content(self.warehouse, *self._whose, chunk, total(held))
 
-    def _settle(self, expiry: int, month: dt.date, written: tuple[DataFile, ...]) -> None:
-        """The lake has what the ledger says of the month, and nothing else: no file, and no version of one."""
-        lake, folder = self.table.lake, f"{MONTH}={month:%Y-%m}/"
-        move = in_lake(self.warehouse, *self._whose, month)
-        due = {file.path: file for file in read_files(self.warehouse, move)} if move is not None else {}
-        due |= {file.path: file for file in written}
-        there = {path for path in lake.files() if path.startswith(folder)}
-        if there != set(due):
-            added = [file for path, file in due.items() if path not in there]
-            lake.commit(f"expiry-{expiry}", added, removed=there - set(due))
-        versions = lake.store.versions(folder)
-        for path in sorted({each.path for each in versions} - set(due)):
-            lake.store.remove(path)
-        left = lake.store.versions(folder)
-        others = sorted({each.path for each in left} - set(due)) or sorted(set(due) - {each.path for each in left})
-        listed = {path for path in lake.files() if path.startswith(folder)}
-        if others or listed != set(due):
-            raise ExportRefused(
-                f"{self.table.where} {month:%Y-%m}: the lake has not what it should after rows expired: "
-                f"{(others or sorted(listed ^ set(due)))[0]}",
-                hint="May the platform delete objects and their versions there? The next run goes on.",
-            )
+    def _settle(self, expiry: int, month: dt.date, written: Sequence[DataFile]) -> None:
+        found = settle_months(self.warehouse, self.table, [month], f"expiry-{expiry}", written)
         with self.warehouse.transaction():
-            forget_stale_files(self.warehouse, *self._whose, month)
-            listed_there = {
-                "looked_for": f"objects and versions under {folder}",
-                "removed": len(versions) - len(left),
-                "versions_left": len(left),
-                "objects_of_the_ledger": len(due),
-            }
-            end_expiry(self.warehouse, expiry, listed_there)
+            end_expiry(self.warehouse, expiry, found[month])
 
 
 @dataclass
 class _Seen:
-    """Says which rows of a file go, and counts those that a hold keeps."""
+    """Takes rows of a file out, and counts those that a hold keeps."""
 
     step: Step
     table: Tiered
     held: Held
     held_rows: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, rows: pa.Table) -> NDArray[np.bool_]:
+    def __call__(self, rows: pa.Table) -> Changed | None:
+        goes = self._goes(rows)
+        if not goes.any():
+            return None
+        return Changed(rows.filter(pa.array(~goes)), rows.filter(pa.array(goes)), rows.slice(0, 0))
+
+    def _goes(self, rows: pa.Table) -> NDArray[np.bool_]:
         time = self.table.policy.time
         assert time is not None
         compute: Any = pc
@@ -313,7 +295,8 @@ class _Seen:
                 continue
             wanted: Any = pa.array(sorted(values), pa.string())
             kept = older & _flags(compute.is_in(rows.column(name).cast(pa.string()), value_set=wanted))
-            self.held_rows += int(kept.sum())
+            with self.counting:
+                self.held_rows += int(kept.sum())
             older &= ~kept
         return older
 

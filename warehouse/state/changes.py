@@ -103,7 +103,7 @@ class ChangeFeed:
             ),
         )
 
-    def note_added(self, new: sql.Identifier) -> None:
+    def note_added(self, new: sql.Composable) -> None:
         """``new`` joins the table, where nothing was before."""
         if self.is_read():
             self.connection.execute(
@@ -131,7 +131,9 @@ class ChangeFeed:
             parameters,
         )
 
-    def note_deleted(self, held: sql.Identifier, condition: sql.Composable, parameters: Mapping[str, Any]) -> None:
+    def note_deleted(
+        self, held: sql.Composable, condition: sql.Composable, parameters: Mapping[str, Any] | None = None
+    ) -> None:
         """Those rows of ``held`` that ``condition`` names are about to be deleted."""
         if self.is_read():
             self.connection.execute(

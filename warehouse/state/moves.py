@@ -198,7 +198,7 @@ def read_files(connection: Connection, move: Move) -> list[DataFile]:
 def replace_files(
     connection: Connection, move: Move, files: Sequence[DataFile], content: Content, why: str, run_id: str | None = None
 ) -> None:
-    """A month of the lake has other files from now on, for some of its rows expired; without any, all of them did."""
+    """A month of the lake has other files from now on, for some of its rows are to be nowhere; without any, all are."""
     connection.execute("DELETE FROM platform.lake_file WHERE move = %s", (move.id,))
     record_files(connection, move, files)
     if not files:
@@ -212,6 +212,27 @@ def replace_files(
     if not changed:
         raise Busy(f"{move.name}: somebody else is moving it", hint="Nothing was changed. Look again.")
     _note(connection, move.id, move.state, {**_told(content), "why": why}, run_id)
+
+
+def amend_kept(connection: Connection, move: Move, kept: Content, why: str, run_id: str | None = None) -> None:
+    """What is kept of a move has other rows from now on; its drop compares with these."""
+    changed = connection.execute(
+        "UPDATE platform.tier_move SET kept_rows = %s, kept_hash = %s, kept_columns = %s, changed_at = clock_timestamp()"
+        " WHERE id = %s AND state = %s",
+        (kept.rows, kept.hash, kept.columns, move.id, move.state),
+    ).rowcount
+    if not changed:
+        raise Busy(f"{move.name}: somebody else is moving it", hint="Nothing was changed. Look again.")
+    _note(connection, move.id, move.state, {"kept": _told(kept), "why": why}, run_id)
+
+
+def read_layouts(connection: Connection, system: str, table: str) -> dict[int, str | None]:
+    """By which rule the files of each move into the lake are told apart (``Layout.rule``); None: not known."""
+    rows = connection.execute(
+        "SELECT id, layout FROM platform.tier_move WHERE system = %s AND table_name = %s AND from_tier = 'warm'",
+        (system, table),
+    )
+    return dict(rows.fetchall())
 
 
 def stale_files(connection: Connection, system: str, table: str) -> dict[dt.date, tuple[int, int]]:
@@ -328,9 +349,15 @@ def bring_back(connection: Connection, move: Move, why: str, run_id: str | None 
     )
 
 
-def due_in_warehouse(moves: Sequence[Move], month: dt.date, expired: Content) -> Content:
-    """What the raw table has of a month that left its source: what came, without what expired or is in the lake."""
-    due = NOTHING - expired
+def due_in_warehouse(moves: Sequence[Move], month: dt.date, ended: Content) -> Content:
+    """What the raw table has of a month that left its source: what came, without what ended or is in the lake.
+
+    Args:
+        moves: of the table.
+        month: which.
+        ended: what expired of it or was erased, after it had left.
+    """
+    due = NOTHING - ended
     for move in moves:
         if move.month == month and move.content is not None and move.state in ("flipped", "dropped"):
             due = due + move.content if move.from_tier == "hot" else due - move.content

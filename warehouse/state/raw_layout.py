@@ -1,4 +1,4 @@
-"""How a raw table is laid out: its columns, its enum types, and what its parent is partitioned by.
+"""How a raw table is laid out: columns, enum types, key, what its parent is partitioned by, and what is attached.
 
 What does not belong here: rows, and the locks that a change takes (``warehouse.state.raw_store``).
 """
@@ -32,6 +32,28 @@ def column_list(carriage: Carriage) -> sql.Composed:
     """Names and types, as CREATE TABLE takes them."""
     return sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(column.name), column.type) for column in carriage.columns
+    )
+
+
+def key_of(connection: Connection, relation: sql.Identifier) -> set[str]:
+    """Columns of its primary key."""
+    row = connection.execute(
+        "SELECT array(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = i.indrelid"
+        " AND a.attnum = ANY(i.indkey::int2[]))"
+        " FROM pg_index AS i WHERE i.indisprimary AND i.indrelid = %s::regclass",
+        (relation.as_string(connection),),
+    ).fetchone()
+    return set(row[0] if row else ())
+
+
+def children(connection: Connection, relation: sql.Identifier) -> dict[str, str]:
+    """What is attached to a parent, and its bounds, by name."""
+    return dict(
+        connection.execute(
+            "SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits AS i"
+            " JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+            (relation.as_string(connection),),
+        ).fetchall()
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,10 +35,22 @@ from warehouse.postgres.relations import is_filled
 from warehouse.postgres.sessions import Connection
 from warehouse.state import raw_layout as layout
 from warehouse.state.changes import ChangeFeed, feed_columns
+from warehouse.state.gate import KeptOut, keep_out, refuse_erased
 
 _ROWS, _NEXT = "__rows", "__next"
 _SWAP_ATTEMPTS = 20
 _SWAP_TIMEOUT, _SWAP_PAUSE = 500, 0.5
+
+
+@dataclass(frozen=True)
+class Received(Copied):
+    """What came in.
+
+    Attributes:
+        kept_out: what of it did not, for it is of erased persons.
+    """
+
+    kept_out: KeptOut = field(default_factory=KeptOut)
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,7 @@ class RawTable:
 
     Attributes:
         connection: the warehouse session; the caller holds an open transaction.
-        schema: ``raw_<system>``.
-        name: the table.
+        system, name: whose table.
         carriage: its columns as they travel.
         key: columns of its primary key; empty for a table without one.
         month_column: event-time column, for a table kept by month; else None.
@@ -57,7 +68,7 @@ class RawTable:
     """
 
     connection: Connection
-    schema: str
+    system: System
     name: str
     carriage: Carriage
     key: tuple[str, ...]
@@ -77,7 +88,7 @@ class RawTable:
         by_month = policy.ingest.mode == "partition"
         return cls(
             connection=connection,
-            schema=system.raw_schema,
+            system=system,
             name=name,
             carriage=carriage(declared, system.raw_schema, f"{system.system}.{name}"),
             key=policy.key,
@@ -85,6 +96,11 @@ class RawTable:
             month_name=partial(period_name, policy.month_pattern, name) if by_month else None,
             followed=tuple(column for column in feed_columns(policy) if any(c.name == column for c in declared)),
         )
+
+    @property
+    def schema(self) -> str:
+        """Where it is."""
+        return self.system.raw_schema
 
     @property
     def feed(self) -> ChangeFeed:
@@ -153,23 +169,12 @@ class RawTable:
 
     def rekeyed(self) -> bool:
         """Whether the single child was loaded under another key than the policy has now."""
-        row = self.connection.execute(
-            "SELECT array(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = i.indrelid"
-            " AND a.attnum = ANY(i.indkey::int2[]))"
-            " FROM pg_index AS i WHERE i.indisprimary AND i.indrelid = %s::regclass",
-            (sql.Identifier(self.schema, self.whole_child).as_string(self.connection),),
-        ).fetchone()
-        return set(row[0] if row else ()) != set(self.key)
+        held = layout.key_of(self.connection, sql.Identifier(self.schema, self.whole_child))
+        return held != set(self.key)
 
     def children(self) -> dict[str, str]:
         """The attached children and their bounds, by name."""
-        return dict(
-            self.connection.execute(
-                "SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits AS i"
-                " JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
-                (self.relation.as_string(self.connection),),
-            ).fetchall()
-        )
+        return layout.children(self.connection, self.relation)
 
     def months(self) -> dict[dt.date, sql.Identifier]:
         """The attached children of a table kept by month, by its first day."""
@@ -201,8 +206,9 @@ class RawTable:
         into: sql.Identifier,
         parameters: Mapping[str, Any] | None = None,
         fresh: bool = False,
-    ) -> Copied:
-        """Copy a source query's rows into a table of the warehouse: the only way in.
+        group: sql.Composable | None = None,
+    ) -> Received:
+        """Copy a source query's rows into a table of the warehouse: the only way in, past the gate.
 
         Args:
             source: a session under the source snapshot.
@@ -211,12 +217,31 @@ class RawTable:
             parameters: of the query.
             fresh: ``into`` is a child that this transaction has begun. Its rows are frozen: a reader whose snapshot
                 is older than the swap (pg_dump, a COPY that waited for it) sees the new rows rather than none.
+            group: by which the rows are compared with the source; without one, rows of erased persons are refused.
+
+        Raises:
+            ErasedPerson: they are not let in, and cannot be left out.
         """
         columns = sql.SQL("{} ({})").format(into, sql.SQL(", ").join(map(sql.Identifier, self.carriage.names)))
-        return copy_across(
+        copied = copy_across(
             source, query, self.connection, columns,
             format=self.carriage.format, parameters=parameters, frozen=fresh,
         )  # fmt: skip
+        if group is None:
+            self.refuse_erased(into)
+            return Received(copied.rows, copied.bytes)
+        types = {column.name: column.type_name for column in self.carriage.columns}
+        kept_out = keep_out(self.connection, into, self.system, self.name, types, group)
+        return Received(copied.rows, copied.bytes, kept_out)
+
+    def refuse_erased(self, relation: sql.Identifier) -> None:
+        """Nothing is moved as long as rows of erased persons are among it.
+
+        Raises:
+            ErasedPerson: they are.
+        """
+        types = {column.name: column.type_name for column in self.carriage.columns}
+        refuse_erased(self.connection, relation, self.system, self.name, types)
 
     def begin_child(self) -> sql.Identifier:
         """An empty stand-alone table to load the next generation of a child into."""
@@ -385,7 +410,7 @@ class RawTable:
         child = self.child(month)
         run = self.connection.execute
         if month is None:
-            self.feed.note_deleted(child, condition, {})
+            self.feed.note_deleted(child, condition)
         elif not is_filled(self.connection, child, sql.SQL("({}) IS NOT TRUE").format(condition)):
             self._with_short_locks(partial(run, sql.SQL("DROP TABLE {}").format(child)))
             return

@@ -101,6 +101,7 @@ def _take_in(
                 sent,
             )
         )
+        raw.refuse_erased(child)
         found = content_on_server(connection, child, table.columns, sql.SQL("true"))
         if found != move.content:
             due = move.content or NOTHING

@@ -15,7 +15,6 @@ What does not belong here: which months are due (``plan``).
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -33,7 +32,6 @@ from warehouse.lake.export import (
     write_files,
 )
 from warehouse.lake.layout import MONTH
-from warehouse.lake.store import Stored
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.moves import (
     Move,
@@ -47,9 +45,8 @@ from warehouse.state.moves import (
 )
 from warehouse.state.raw_store import RawTable
 from warehouse.state.rehydrations import end_rehydration
+from warehouse.state.settling import files_of, give_up
 from warehouse.state.tiered import Tiered
-
-log = logging.getLogger(__name__)
 
 _TRUE = sql.SQL("true")
 _ANEW = (
@@ -110,7 +107,7 @@ class Cooling:
         assert move.export is not None
         if self.table.lake.committed(move.export):
             return self._exported(move)
-        for left in self._files_of(move):  # of a run that was cut off before it had noted them
+        for left in files_of(self.table, move):  # of a run that was cut off before it had noted them
             self.table.lake.store.remove(left.path)
         child = self.table.child(move.month)
         with translated(move.name), self.connection.transaction():
@@ -119,6 +116,7 @@ class Cooling:
                 "SELECT pg_export_snapshot(), pg_relation_size(%s::regclass)", (child.as_string(self.connection),)
             ).fetchone()
             assert row is not None
+            self.raw.refuse_erased(child)
             refuse_infinite(self.connection, child, self.table.columns, _TRUE)
             part = Part(
                 self.dsn, row[0], child, _TRUE, self.table.columns, self.table.layout, self.table.policy.time,
@@ -161,12 +159,6 @@ class Cooling:
         child = self.table.child(move.month).as_string(self.connection)
         with self.connection.transaction():
             return advance(self.connection, move, "exported", relation=child, run_id=self.run_id)
-
-    def _files_of(self, move: Move) -> list[Stored]:
-        """Files that a move wrote, committed or not. Only its month is listed: a lake has many."""
-        assert move.export is not None
-        there = self.table.lake.store.list(f"{MONTH}={move.month:%Y-%m}/")
-        return [each for each in there if each.path.rpartition("/")[2].startswith(move.export)]
 
     def _verify(self, move: Move) -> Move:
         """Read the files anew and compare; else undo the move."""
@@ -246,17 +238,7 @@ class Cooling:
 
     def undo(self, move: Move, why: str) -> Move:
         """Give a move up that is not flipped: its files leave the lake's table, and then the lake."""
-        assert move.export is not None
-        assert move.state in ("planned", "exported", "verified")
-        files = self._files_of(move)
-        if self.table.lake.committed(move.export):
-            self.table.lake.commit(f"{move.export} undone", [], removed=[file.path for file in files])
-        for file in files:
-            self.table.lake.store.remove(file.path)
-        with self.connection.transaction():
-            self.connection.execute("DELETE FROM platform.lake_file WHERE move = %s", (move.id,))
-            log.warning("%s: undone: %s", move.name, why)
-            return advance(self.connection, move, "undone", detail={"why": why}, run_id=self.run_id)
+        return give_up(self.connection, self.table, move, why, self.run_id)
 
 
 def _told(content: Content) -> str:

@@ -31,6 +31,7 @@ from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.content import Content as Chunk
 from warehouse.state.content import read_content, record_content
+from warehouse.state.erased import erased_content
 from warehouse.state.expiries import expired_content
 from warehouse.state.moves import Move, advance, begin, due_in_warehouse, in_lake
 from warehouse.state.raw_store import RawTable
@@ -258,8 +259,9 @@ class Leaving:
         """
         left = self._left(move)
         with translated(move.name), self.warehouse.transaction():
-            expired = expired_content(self.warehouse, move.system, move.table, move.month)
-            held, due = self._held(move.month), due_in_warehouse(moves, move.month, expired)
+            of = (move.system, move.table, move.month)
+            ended = expired_content(self.warehouse, *of) + erased_content(self.warehouse, *of)
+            held, due = self._held(move.month), due_in_warehouse(moves, move.month, ended)
             if held != due:
                 raise _unequal(move, held, due)
             if is_there(self.source, left):

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from warehouse.catalog.model import Table, Tiers
 from warehouse.errors import DrivetrainError
+from warehouse.state.rehydrations import Rehydration
 from warehouse.tiering.plan import STEPS, Kind, Step, age_of, leaves_at
 
 Tier: TypeAlias = Literal["hot", "warm", "cold"]
@@ -93,11 +94,13 @@ class Stock:
         shelves: those that could be looked at.
         kept: bytes of what each move keeps, by its id.
         settled: when a month last came further down, or may: what was kept until later counts from then.
+        back: months of the lake that somebody brought back; their rows and bytes are counted in ``warm``.
     """
 
     shelves: Mapping[Shelf, Holding] = field(default_factory=dict[Shelf, Holding])
     kept: Mapping[int, int] = field(default_factory=dict[int, int])
     settled: Mapping[dt.date, dt.datetime] = field(default_factory=dict[dt.date, dt.datetime])
+    back: tuple[Rehydration, ...] = ()
 
 
 @dataclass(frozen=True)

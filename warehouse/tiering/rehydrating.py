@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from warehouse.catalog.model import System
-from warehouse.errors import ConfigurationError, TooLarge
+from warehouse.errors import ConfigurationError, TooLarge, listed
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.moves import in_lake, months_in_lake, read_files
@@ -63,7 +63,8 @@ def rehydrate_table(
         if unknown:
             raise ConfigurationError(
                 f"{where}: {', '.join(f'{month:%Y-%m}' for month in unknown)} is not in the lake",
-                hint=f"There are: {_told(cold)}." + (f" Back already: {_told(back)}." if back else ""),
+                hint=f"There are: {_told(cold, unknown[0])}."
+                + (f" Back already: {_told(back, unknown[0])}." if back else ""),
             )
         for month in request.months:
             if month in back:
@@ -76,8 +77,8 @@ def rehydrate_table(
         return [each for each in read_rehydrations(warehouse, system.system, name) if each.month in request.months]
 
 
-def _told(months: Collection[dt.date]) -> str:
-    return ", ".join(f"{month:%Y-%m}" for month in sorted(months)) or "no months"
+def _told(months: Collection[dt.date], asked: dt.date) -> str:
+    return listed((f"{month:%Y-%m}" for month in sorted(months)), f"{asked:%Y-%m}")
 
 
 def _bring(places: Places, warehouse: Connection, table: Tiered, month: dt.date, request: Request) -> None:

@@ -13,6 +13,7 @@ from warehouse.lake.store import Store
 from warehouse.postgres.bounds import ends
 from warehouse.postgres.sessions import Connection, translated
 from warehouse.state.moves import Move, read_moves
+from warehouse.state.rehydrations import read_rehydrations
 from warehouse.state.tiered import tiered
 from warehouse.tiering.apply import read_facts
 from warehouse.tiering.map import Holding, Shelf, Stock, TableMap, map_table
@@ -131,7 +132,7 @@ def read_stock(
     ((rows, size, months),) = warehouse.execute(_COLD, asked).fetchall()
     shelves["cold"] = Holding(rows, size, tuple(months))
     settled = warehouse.execute(_SETTLED, {"system": system.system, "table": name})
-    return Stock(shelves, kept, dict(settled.fetchall()))
+    return Stock(shelves, kept, dict(settled.fetchall()), tuple(read_rehydrations(warehouse, *asked)))
 
 
 def _partitions(connection: Connection, table: sql.Identifier) -> Holding:
