@@ -15,6 +15,7 @@ import typer
 from pipelines.cli import (
     audit,
     catalog,
+    certificate,
     demo,
     docs,
     erasure,
@@ -58,6 +59,7 @@ app.add_typer(erasure.app, name="erasure")
 app.add_typer(hold.app, name="hold")
 app.add_typer(audit.app, name="audit")
 app.add_typer(subject.app, name="subject")
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(keys.app, name="keys")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)
