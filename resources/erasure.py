@@ -52,7 +52,7 @@ def estate(settings: Settings) -> Estate:
     """
     catalog = settings.catalog()
     sources = {name: settings.maintenance(name) for name, system in catalog.systems.items() if system.person}
-    return Estate(catalog, sources, settings.warehouse(), settings.lake(), load_keys(settings))
+    return Estate(catalog, sources, settings.warehouse(), settings.lake(), settings.objects(), load_keys(settings))
 
 
 def file_request(

@@ -36,12 +36,12 @@ def desk(all_officers: Officers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
         bench.source(
             "ALTER TABLE facts ADD who bigint; UPDATE facts SET who = 1 + id % 12;"
-            "CREATE TABLE riders (id bigint PRIMARY KEY, email text);"
+            "CREATE TABLE riders (id bigint PRIMARY KEY, email text, photo text);"
             "CREATE TABLE bikes (id bigint PRIMARY KEY, rider bigint REFERENCES riders, name text);"
             "CREATE TABLE work (id bigint PRIMARY KEY, bike bigint REFERENCES bikes, what text);"
             "CREATE TABLE messages (id bigint PRIMARY KEY, sender bigint, recipient bigint, body text);"
             "CREATE TABLE payments (id bigint PRIMARY KEY, rider bigint, amount numeric(8,2), name text);"
-            "INSERT INTO riders SELECT i, 'rider' || i || '@example.org' FROM generate_series(1, 12) i;"
+            "INSERT INTO riders SELECT i, 'rider' || i || '@example.org', i || '/me.jpg' FROM generate_series(1, 12) i;"
             "INSERT INTO bikes SELECT 10 * i + n, i, 'bike' FROM generate_series(1, 12) i, generate_series(0, 1) n;"
             "INSERT INTO work SELECT id, id, 'chain' FROM bikes;"
             "INSERT INTO messages SELECT i, i, i % 12 + 1, 'from ' || i FROM generate_series(1, 12) i;"
@@ -57,7 +57,7 @@ def desk(all_officers: Officers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pattern = {"range": "at", "name": "{table}_y{year}m{month}"}
         bench.monthly("facts", subjects=["who"], erasure="delete", partition=pattern, tiers=TIERS)
         for table, kinds in {
-            "riders": {"id": "person_id", "email": "email"}, "bikes": {"rider": "person_id"},
+            "riders": {"id": "person_id", "email": "email", "photo": "photo"}, "bikes": {"rider": "person_id"},
             "facts": {"who": "person_id"},
             "messages": {"sender": "person_id", "recipient": "person_id", "body": "free_text"},
             "payments": {"rider": "person_id", "name": "name"},
@@ -65,9 +65,16 @@ def desk(all_officers: Officers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             for column, kind in kinds.items():
                 bench.tables[table]["columns"][column]["personal"] = kind
         bench.tables["messages"]["columns"]["body"]["whose"] = "sender"
+        bench.tables["riders"]["columns"]["photo"]["bucket"] = "portraits"
+        for rider in range(1, 13):
+            pictures(tmp_path).put(f"{rider}/me.jpg", b"a face")
         for table in bench.tables:
             bench.ingest(table)
         yield Desk(all_officers, bench, tmp_path, monkeypatch)
+
+
+def pictures(folder: Path) -> Store:
+    return Store((folder / "objects").as_uri()).under("portraits")
 
 
 def to_the_lake(desk: Desk) -> Store:
@@ -113,9 +120,9 @@ def everything(bench: Bench) -> dict[str, Any]:
 def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
     bench, lake = desk.bench, to_the_lake(desk)
     number, plan = planned(desk)
-    lines = {(each["store"], each["place"].split(".")[1]): each for each in plan["plan"]["lines"]}
+    lines = {(each["store"], each["place"].split(".")[-1]): each for each in plan["plan"]["lines"]}
     assert {key: each["expected"] for key, each in lines.items()} == {
-        ("operational", "riders"): 1, ("operational", "bikes"): 2, ("operational", "work"): 2,
+        ("objects", "portraits"): 1, ("operational", "riders"): 1, ("operational", "bikes"): 2, ("operational", "work"): 2,
         ("operational", "messages"): 2, ("operational", "payments"): 1,
         ("warehouse", "riders"): 1, ("warehouse", "bikes"): 2, ("warehouse", "work"): 2,
         ("warehouse", "messages"): 2, ("warehouse", "payments"): 1, ("warehouse", "facts"): 19,
@@ -127,6 +134,9 @@ def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
     before = everything(bench)
     outcome = run(desk, number)
     assert (outcome.state, outcome.residual) == ("completed_with_retention", {})
+    assert sorted(each.path for each in pictures(desk.folder).list()) == sorted(
+        f"{rider}/me.jpg" for rider in range(1, 13) if rider != 3
+    )
     assert bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(0,)]
     assert bench.source("SELECT count(*) FROM work WHERE bike IN (30, 31)") == [(0,)]
     assert bench.source("SELECT id, sender, recipient, body FROM messages WHERE id IN (2, 3) ORDER BY id") == [
