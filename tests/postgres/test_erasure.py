@@ -122,7 +122,8 @@ def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
     number, plan = planned(desk)
     lines = {(each["store"], each["place"].split(".")[-1]): each for each in plan["plan"]["lines"]}
     assert {key: each["expected"] for key, each in lines.items()} == {
-        ("objects", "portraits"): 1, ("operational", "riders"): 1, ("operational", "bikes"): 2, ("operational", "work"): 2,
+        ("objects", "portraits"): 1,
+        ("operational", "riders"): 1, ("operational", "bikes"): 2, ("operational", "work"): 2,
         ("operational", "messages"): 2, ("operational", "payments"): 1,
         ("warehouse", "riders"): 1, ("warehouse", "bikes"): 2, ("warehouse", "work"): 2,
         ("warehouse", "messages"): 2, ("warehouse", "payments"): 1, ("warehouse", "facts"): 19,
