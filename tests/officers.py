@@ -21,7 +21,7 @@ from tiering import environment
 from typer.testing import CliRunner
 
 from demo.servers import Servers
-from demo.servers.roles import OFFICERS_SQL
+from demo.servers.roles import ANALYST_SQL, OFFICERS_SQL
 from pipelines.cli import app
 from warehouse.postgres.sessions import Dsn
 
@@ -50,7 +50,7 @@ def officers(servers: Servers) -> Generator[Officers]:
     """Fresh databases; the officers' roles as a superuser provides for them before the first migration."""
     suffix = uuid.uuid4().hex[:8]
     members = {**{role: (role,) for role in ROLES}, "both": ("requester", "approver"), "nobody": ()}
-    with databases(servers, before=OFFICERS_SQL.read_text()) as pair:
+    with databases(servers, before=ANALYST_SQL.read_text() + OFFICERS_SQL.read_text()) as pair:
         logins: dict[str, Dsn] = {}
         with psycopg.connect(pair.warehouse_admin, autocommit=True) as admin:
             for name, roles in members.items():
