@@ -3,8 +3,8 @@
 Whoever asks gets what is theirs, and of a row that they share with others only what is theirs and what tells of nobody
 (Art. 15(4) and 20(4) GDPR: a copy does not harm others). So of a message that they received they see when and from whom
 it came, but not the sender's words; and whom they follow, or who bought from them, is a name that holds within this
-file alone. What a person gave of others for their own use (a contact for emergencies) is theirs. Credentials are left out:
-they are of use to nobody but an attacker.
+file alone. What a person gave of others for their own use (a contact for emergencies) is theirs. Credentials are left
+out: they are of use to nobody but an attacker.
 
 What does not belong here: reading the stores (rows are passed in, as PostgreSQL prints values in canonical settings),
 and where the file is kept and for how long.
