@@ -18,6 +18,7 @@ from pipelines.cli import (
     certificate,
     demo,
     docs,
+    erasure,
     hold,
     keys,
     metrics,
@@ -54,6 +55,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+app.add_typer(erasure.app, name="erasure")
 app.add_typer(hold.app, name="hold")
 app.add_typer(audit.app, name="audit")
 app.add_typer(subject.app, name="subject")

@@ -138,7 +138,8 @@ REFUSED: list[tuple[str, str, Callable[[dict[str, Any]], object], list[str]]] = 
          "columns": {"id": {"type": "integer"}, "bike": {"type": "bigint"},
                      "friend": {"type": "bigint", "personal": "person_id"}}}),
      ["shapes.loans.bike", "1 rows that stay", "loans_bike_fkey", "delete them"]),
-    ("unique", "CREATE UNIQUE INDEX one ON messages (cards) WHERE id < 2", lambda p: None, ["shapes.messages.cards", "index one"]),
+    ("unique", "CREATE UNIQUE INDEX one ON messages (cards) WHERE id < 2", lambda p: None,
+     ["shapes.messages.cards", "index one"]),
     ("unique of nulls", "CREATE UNIQUE INDEX one ON messages (sender) NULLS NOT DISTINCT WHERE id < 2", lambda p: None,
      ["shapes.messages.sender", "index one"]),
     ("generated", "ALTER TABLE ledger DROP holder; ALTER TABLE ledger ADD holder text"

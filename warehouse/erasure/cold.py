@@ -1,9 +1,9 @@
 """Erase persons from the lake: files that hold rows about them are written anew, once for all persons of a pass.
 
-Files are told by month, by bucket (where that follows from the only column that leads to persons), by the statistics in
-their footers, and at last by the columns themselves: no other file is written anew. Of each month the ledger has the new
-files and the record first, in one transaction; then, once for all months, the lake's table has them, and what was before
-is removed with every version. Whoever is cut off between begins there.
+Files are told by month, by bucket (where that follows from the column that leads to persons), by the statistics in
+their footers, and at last by the columns themselves: no other file is written anew. Of each month the ledger has the
+new files and the record first, in one transaction; then, once for all months, the lake's table has them, and what was
+before is removed with every version. Whoever is cut off between begins there.
 
 What does not belong here: which rows (``marking``).
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
@@ -178,6 +179,7 @@ class Cold:
             lake.store, lake.columns, lake.time, lambda rows: passing.marking.change(rows, told_by),
             f"{move.export}-{os.urandom(4).hex()}",
         )  # fmt: skip
+        noted = False
         try:
             with self._aside(move) as aside:
                 with arrow_cursor(self.dsn) as cursor:
@@ -193,9 +195,11 @@ class Cold:
                     self._tell(move, aside, gone, became)
                     begin_erased(passing.warehouse, passing.run, move.month, "cold", gone, became)
                     self._replace(move, now, move.content - gone + became)
+                    noted = True  # a commit that is not confirmed may have been made: the files must stay
         except BaseException:
-            with contextlib.suppress(LakeUnavailable):
-                rewriting.forsake(f"{move.month:%Y-%m}")
+            if not noted:
+                with contextlib.suppress(LakeUnavailable):
+                    rewriting.forsake(f"{move.month:%Y-%m}")
             raise
         return written
 
@@ -215,7 +219,8 @@ class Cold:
         for each in rewriting.run(hits):
             rows = each.gone
             for column in self.passing.table.columns[len(rows.column_names) :]:  # that were added later
-                rows = rows.append_column(column.name, pa.nulls(rows.num_rows, column.arrow))
+                nothing: Any = pa.array([None] * rows.num_rows, column.arrow)
+                rows = rows.append_column(column.name, nothing)
             cursor.adbc_ingest(aside, rows, mode="create_append", db_schema_name=schema)
             yield replace(each, gone=each.gone.schema.empty_table())
 
@@ -224,19 +229,18 @@ class Cold:
         apart = [each for each in made if each.made.num_rows and _stays_without(each)]
         if not apart:
             return []
-        rows = pa.concat_tables([each.made for each in apart], promote_options="default")
+        rows: Any = pa.concat_tables([each.made for each in apart], promote_options="default")
         rows = rows.select([column.name for column in self.passing.table.columns if column.name in rows.column_names])
-        subjects: list[Any] = rows.column(layout.subject or "").to_pylist()
-        buckets = pa.array([layout.bucket_of(subject) for subject in subjects], pa.int32())
+        buckets = np.array([layout.bucket_of(subject) for subject in rows.column(layout.subject).to_pylist()])
+        order = [(name, "ascending") for name in layout.order if name in rows.column_names]
         written: list[DataFile] = []
-        for bucket in sorted(set(buckets.to_pylist())):
-            of_bucket = rows.filter(pa.array([each == bucket for each in buckets.to_pylist()]))
-            ordered = of_bucket.sort_by([(name, "ascending") for name in layout.order if name in rows.column_names])
-            written.append(rewriting.write(ordered, month, bucket))
+        for bucket in np.unique(buckets):
+            of_bucket = rows.filter(pa.array(buckets == bucket)).sort_by(order)
+            written.append(rewriting.write(of_bucket, month, int(bucket)))
         return written
 
     @contextlib.contextmanager
-    def _aside(self, move: Move) -> Iterator[str]:
+    def _aside(self, move: Move) -> Generator[str]:
         """Where rows that go are in the warehouse, for as long as it takes to tell of them."""
         passing = self.passing
         name = f"erased_{move.id}"

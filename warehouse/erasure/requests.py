@@ -1,7 +1,7 @@
 """Plan a request, and carry an approved one out, from wherever it was left.
 
-Each step ends in a state of the request, and can be taken again by anybody from there: what is erased is not there to be
-erased twice, and what was promised is counted anew at the end. Tombstones are committed, and copied out of the
+Each step ends in a state of the request, and can be taken again by anybody from there: what is erased is not there to
+be erased twice, and what was promised is counted anew at the end. Tombstones are committed, and copied out of the
 cluster, before the first row is deleted.
 
 What does not belong here: what happens in each store (``operational``, ``below``).
@@ -19,13 +19,14 @@ from typing import Any
 from warehouse.erasure.below import erase_below
 from warehouse.erasure.deleting import erase_operational
 from warehouse.erasure.estate import Estate, Kept, pack, unpack
+from warehouse.erasure.objects import remove_objects
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.persons import find_persons
 from warehouse.erasure.remnants import sweep
 from warehouse.erasure.replacing import make_pseudonyms
 from warehouse.erasure.scope import Scope, find_scope
 from warehouse.erasure.survey import ACTIONS, Line, Survey, policy_digest, replacement, survey
-from warehouse.errors import Busy, LegalHold, RequestRefused, TransientError
+from warehouse.errors import Busy, LakeUnavailable, LegalHold, RequestRefused, TransientError
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect
 from warehouse.state.audit import head_kept, note
@@ -322,6 +323,8 @@ class _Case:
     def _erase(self) -> Counter[tuple[str, str]]:
         done: Counter[tuple[str, str]] = Counter()
         for name in sorted(self.kept):
+            self.tell(f"{name} (objects)")
+            done += self._erase_objects(name)
             self.tell(f"{name} (operational)")
             done += self._erase_operational(name)
         for name, each in sorted(self.kept.items()):
@@ -345,6 +348,20 @@ class _Case:
         holding = _holding(connection, self.kept)
         if holding:
             raise LegalHold(f"request {self.request.id}: {holding[0]} is new", hint="What had not gone stays.")
+
+    def _erase_objects(self, name: str) -> Counter[tuple[str, str]]:
+        """Before the rows go that name them."""
+        system, each = self.estate.catalog.systems[name], self.kept[name]
+        with connect(self.estate.sources[name], see_all_rows=True, application=_APPLICATION) as source:
+            readers = [operational_reader(source, system), raw_reader(self.operator, system)]
+            erased = remove_objects(self.estate.objects, system, each.scope, readers)
+        for bucket in erased:
+            if bucket.residual:
+                raise LakeUnavailable(
+                    f"request {self.request.id}: {bucket.residual} objects of {bucket.bucket} could not be removed",
+                    hint="Its other objects are gone. May the platform delete there? Run the request again.",
+                )
+        return Counter({("objects", bucket.bucket): bucket.removed for bucket in erased})
 
     def _erase_operational(self, name: str) -> Counter[tuple[str, str]]:
         system, each = self.estate.catalog.systems[name], self.kept[name]
@@ -378,5 +395,5 @@ def _by_place(lines: Sequence[Line]) -> dict[tuple[str, str], int]:
     """Rows by table: at its source, and below it, whichever tier they are in by now."""
     found: Counter[tuple[str, str]] = Counter()
     for line in lines:
-        found["operational" if line.store == "operational" else "below", line.place] += line.expected
+        found[line.store if line.store in ("objects", "operational") else "below", line.place] += line.expected
     return dict(found)

@@ -1,8 +1,8 @@
 """Write files of the lake anew without some of their rows, or with others in their place.
 
 Files are never changed. A new one has what the old one had, value by value, but for what its caller takes out or
-changes: it is read back from the store and compared. Of those rows alone the hash is taken: that of a month follows from
-it. What does not belong here: which rows, and when readers take the new files.
+changes: it is read back from the store and compared. Of those rows alone the hash is taken: that of a month follows.
+What does not belong here: which rows, and when readers take the new files.
 """
 
 from __future__ import annotations
