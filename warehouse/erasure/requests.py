@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from warehouse.catalog.version import policy_version
 from warehouse.erasure.below import erase_below
 from warehouse.erasure.deleting import erase_operational
 from warehouse.erasure.estate import Estate, Kept, pack, unpack
@@ -25,7 +26,7 @@ from warehouse.erasure.persons import find_persons
 from warehouse.erasure.remnants import sweep
 from warehouse.erasure.replacing import make_pseudonyms
 from warehouse.erasure.scope import Scope, find_scope
-from warehouse.erasure.survey import ACTIONS, Line, Survey, policy_digest, replacement, survey
+from warehouse.erasure.survey import ACTIONS, Line, Survey, replacement, survey
 from warehouse.errors import Busy, LakeUnavailable, LegalHold, RequestRefused, TransientError
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect
@@ -106,7 +107,9 @@ def plan_request(estate: Estate, request: int) -> tuple[Plan, Survey]:
         persons = {name: len(each.scope.persons) for name, each in kept.items()}
         with operator.transaction():
             write_scope(operator, request, pack(kept, estate.keys, request))
-            plan = seal_plan(operator, request, surveyed.document(request, found.law, persons, policy_digest(estate)))
+            plan = seal_plan(
+                operator, request, surveyed.document(request, found.law, persons, policy_version(estate.catalog))
+            )
             move_request(operator, request, "planned", {"plan": plan.sha256})
             move_request(operator, request, "awaiting_approval")
         return plan, surveyed
@@ -265,7 +268,7 @@ class _Case:
                 f"request {self.request.id}: its approval is over", hint="Nothing was deleted. Plan it anew."
             )
         _refuse_held(self.operator, self.request.id, self.kept)
-        if self.plan.document["policy"] != policy_digest(self.estate):
+        if self.plan.document["policy"] != policy_version(self.estate.catalog):
             self._drifted("the catalog has changed")
         now_there = survey(self.estate, _scoped(self.estate, self.operator, self.request.id))
         if _by_place(now_there.lines) != _by_place(self.lines):

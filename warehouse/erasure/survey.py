@@ -6,13 +6,11 @@ What does not belong here: doing it (``carrying``), and who lets it be done.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from warehouse.canonical import canonical
 from warehouse.catalog.model import System
 from warehouse.erasure.below import look_below
 from warehouse.erasure.estate import Estate, Kept
@@ -160,9 +158,3 @@ def _below(
 
 def _basis(system: System, table: str) -> str:
     return system.tables[table].erasure.basis or ""
-
-
-def policy_digest(estate: Estate) -> str:
-    """Which catalog a plan was made by."""
-    document = estate.catalog.model_dump(mode="json", by_alias=True)
-    return hashlib.sha256(canonical(document)).hexdigest()
