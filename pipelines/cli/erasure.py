@@ -214,11 +214,18 @@ def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -
 
 
 def _rebuild(systems: Sequence[str]) -> None:
-    """Models lose the person."""
+    """Raw tables become what their sources are now, as what stays was changed there; then models lose the person."""
+    from assets import keys
+    from assets.ingestion import history_starts
     from pipelines.cli.running import run_job
-    from pipelines.jobs import MODELS
+    from pipelines.jobs import INGEST, MODELS, month_tags
 
-    summary = run_job(MODELS, tags={})
+    catalog = Settings.load().catalog()
+    months = month_tags(history_starts(catalog), dt.datetime.now(dt.UTC).date().replace(day=1))
+    raw = [keys.raw(system, name) for system in systems for name in catalog.systems[system].tables]
+    summary = run_job(INGEST, tags=months, keys=raw)
+    if summary.success:
+        summary = run_job(MODELS, tags={})
     if not summary.success:
         reasons = ", ".join(sorted(set(summary.failures.values()))) or f"{counted(len(summary.checks_failed), 'check')}"
         raise DrivetrainError(
@@ -331,7 +338,7 @@ def _show_persons(matches: Sequence[Match]) -> None:
 def _show_plan(document: Any) -> None:
     table = Table("store", "what", "action", "rows", "kept by", box=None, header_style="bold")
     table.columns[3].justify = "right"
-    table.columns[4].overflow = "fold"
+    table.columns[1].overflow = table.columns[4].overflow = "fold"
     for line in document["lines"]:
         rows = f"{line['expected']:,}"
         files = f" ({counted(line['files'], 'file')})" if line["files"] else ""
