@@ -6,22 +6,29 @@ What does not belong here: what a request does (``warehouse.erasure``), and who 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from resources.dbt import ensure_manifest
 from resources.keys import ensure_keys, load_keys
 from resources.officers import signed_in
 from resources.settings import Settings
 from resources.subjects import find_subjects, systems_with_persons
 from warehouse.catalog.laws import load_laws
-from warehouse.catalog.model import Law
+from warehouse.catalog.model import Law, System
 from warehouse.erasure.deadlines import deadlines
 from warehouse.erasure.estate import Estate
 from warehouse.erasure.identifiers import Identifier
+from warehouse.erasure.models import NamingColumn
+from warehouse.erasure.models import forget_in_models as forget
 from warehouse.erasure.persons import Match
 from warehouse.erasure.requests import Outcome, plan_request, run_request
+from warehouse.erasure.scope import Scope
 from warehouse.erasure.survey import Survey
 from warehouse.errors import ConfigurationError, RequestRefused
+from warehouse.postgres.sessions import connect
 from warehouse.state import requests as state
 from warehouse.state.requests import Approval, Deadlines, Person, Plan, Request, RequestKind
 
@@ -191,12 +198,43 @@ def run(
     settings: Settings,
     request: int,
     *,
-    rebuild: Callable[[Sequence[str]], None],
+    rebuild: Callable[[Mapping[str, Scope]], None],
     tell: Callable[[str], None] = lambda _: None,
     run_id: str | None = None,
 ) -> Outcome:
     """Carry an approved request out, or go on where it was cut off."""
     return run_request(estate(settings), request, rebuild=rebuild, tell=tell, run_id=run_id)
+
+
+def forget_in_models(settings: Settings, scopes: Mapping[str, Scope]) -> dict[str, int]:
+    """Take persons out of models that name them still after they were made anew; rows by table."""
+    manifest: Any = json.loads(ensure_manifest(settings).read_text(encoding="utf-8"))
+    nodes = [each for each in manifest["nodes"].values() if each["resource_type"] in ("model", "snapshot")]
+    catalog = settings.catalog()
+    gone: dict[str, int] = {}
+    with connect(settings.warehouse(), application="drivetrain erasure") as warehouse:
+        for name, scope in scopes.items():
+            columns = [
+                NamingColumn(node["schema"], node["alias"], column)
+                for node in nodes
+                if name in node["fqn"] and node["config"]["materialized"] in ("table", "incremental", "snapshot")
+                for column in naming_columns(node, catalog.systems[name])
+            ]
+            gone |= forget(warehouse, columns, scope.persons)
+    return gone
+
+
+def naming_columns(node: Any, system: System) -> list[str]:
+    """Columns of a model that have keys of persons: by its own words, or of a snapshot by those of its table."""
+    told = [
+        each["name"]
+        for each in node["columns"].values()
+        if each["config"].get("meta", {}).get("personal") == "person_id"
+    ]
+    if told or node["resource_type"] != "snapshot":
+        return told
+    table = system.tables.get(node["name"].partition("__")[2])
+    return [] if table is None else [subject.column for subject in table.subjects if subject.table is None]
 
 
 def requests(settings: Settings) -> list[Request]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from warehouse.catalog.age import Age, parse_age
 from warehouse.catalog.model import IdentifierKind, Law
 from warehouse.erasure.persons import Match
 from warehouse.erasure.requests import Outcome
+from warehouse.erasure.scope import Scope
 from warehouse.errors import ConfigurationError, DrivetrainError, listed
 from warehouse.state.requests import DENIALS, Request, RequestKind
 
@@ -213,14 +214,15 @@ def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -
         raise typer.Exit(1)
 
 
-def _rebuild(systems: Sequence[str]) -> None:
+def _rebuild(scopes: Mapping[str, Scope]) -> None:
     """Raw tables become what their sources are now, as what stays was changed there; then models lose the person."""
     from assets import keys
     from assets.ingestion import history_starts
     from pipelines.cli.running import run_job
     from pipelines.jobs import INGEST, MODELS, month_tags
 
-    catalog = Settings.load().catalog()
+    settings, systems = Settings.load(), sorted(scopes)
+    catalog = settings.catalog()
     months = month_tags(history_starts(catalog), dt.datetime.now(dt.UTC).date().replace(day=1))
     raw = [keys.raw(system, name) for system in systems for name in catalog.systems[system].tables]
     summary = run_job(INGEST, tags=months, keys=raw)
@@ -232,6 +234,7 @@ def _rebuild(systems: Sequence[str]) -> None:
             f"models of {', '.join(systems)} could not be made anew: {reasons}",
             hint="What was erased stays so. Mend them, then run the request again.",
         )
+    erasure.forget_in_models(settings, scopes)
 
 
 @app.command()

@@ -199,7 +199,7 @@ def run_request(
     estate: Estate,
     request: int,
     *,
-    rebuild: Callable[[Sequence[str]], None] = lambda _: None,
+    rebuild: Callable[[Mapping[str, Scope]], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
     run_id: str | None = None,
 ) -> Outcome:
@@ -208,7 +208,7 @@ def run_request(
     Args:
         estate: every store.
         request: which.
-        rebuild: makes the models anew of which tables of the named systems changed.
+        rebuild: makes the models of the systems anew, and takes the persons out of what is left of them there.
         tell: is told of each step.
         run_id: noted in the ledger.
 
@@ -282,7 +282,7 @@ class _Case:
             hint="Nothing was deleted. Plan it anew, and have that approved: `drivetrain erasure plan`.",
         )
 
-    def go_on(self, rebuild: Callable[[Sequence[str]], None]) -> Outcome:
+    def go_on(self, rebuild: Callable[[Mapping[str, Scope]], None]) -> Outcome:
         """From restricting to the end."""
         done: Counter[tuple[str, str]] = Counter()
         if self._state() == "restricting":
@@ -295,7 +295,7 @@ class _Case:
             self._move("rebuilding")
         if self._state() == "rebuilding":
             self.tell("models")
-            rebuild(sorted(self.kept))
+            rebuild({name: each.scope for name, each in sorted(self.kept.items())})
             self._move("verifying_erasure")
         residual = self._residual()
         if residual:
