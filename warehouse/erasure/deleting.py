@@ -8,6 +8,9 @@ those. A run that is cut off has changed whole rows only, and the next one finds
 A row on the way to others goes only when all that it leads to is known (``grown``), and only when nothing references it
 any longer, so the server never deletes or empties a row of the person by itself.
 
+Where the partition key itself becomes a pseudonym, the row moves: a writer who waits for it just then is refused by
+PostgreSQL ("already moved to another partition", 40001), as whenever a row moves.
+
 What does not belong here: what is to happen (``planning``), and other stores.
 """
 
@@ -114,6 +117,9 @@ class Erasing:
             ErasureRefused: numbers of rows that stay would change, or a row cannot be changed; what was done
                 stays done.
         """
+        keeps = any(step.action == "pseudonymise" for step in self.plan.steps)
+        if keeps and not self.scope.persons <= set(self.pseudonyms):
+            raise ErasureRefused([f"{self.system.system}: rows are kept by law, and not every person has a pseudonym"])
         self._done.clear()
         with translated(f"{self.system.system} (source)"):
             left: dict[str, int] = {}
@@ -213,7 +219,8 @@ class Erasing:
         ways, totals = (() if unlinking else step.ways), (() if deletes or unlinking else step.totals)
 
         def here(places: Sequence[str]) -> sql.Composed:
-            listed = sql.SQL("{}::tid[]").format(sql.Literal(list(places)))
+            written = ",".join(f'"{place}"' for place in places)  # quoting each by the driver takes as long as deleting
+            listed = sql.SQL("{}::tid[]").format(sql.Literal(f"{{{written}}}"))
             return sql.SQL("{} AND {}").format(queries.at(*part, listed), condition)
 
         began = time.monotonic()
