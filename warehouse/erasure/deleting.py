@@ -43,6 +43,8 @@ _PLACES = 100_000
 _FIRST, _MOST, _AIM = 200, 4_000, 0.06
 #: Milliseconds that a transaction, which has rows locked already, waits for another lock.
 _LOCK_TIMEOUT = 50
+#: Rows that are waited for at once, where others hold them again and again.
+_QUEUED = 20
 _ROUNDS, _PAUSE = 60, 0.5
 
 
@@ -199,19 +201,24 @@ class Erasing:
     ) -> None:
         """Batch by batch, until no row of a condition is left that can be had."""
         relation = sql.Identifier(*step.relation)
+        skip = True
         while True:
             gone = 0
             for part, bound, found in self.source.execute(queries.places(relation, condition, _PLACES)).fetchall():
                 rest = list(found)
                 while rest:
-                    some, rest = rest[: self._pace.rows], rest[self._pace.rows :]
-                    gone += self._batch(step, (part, bound), some, condition, emptied, unlinking)
-            if not gone:
+                    size = self._pace.rows if skip else _QUEUED
+                    some, rest = rest[:size], rest[size:]
+                    gone += self._batch(step, (part, bound), some, condition, emptied, unlinking, skip)
+                    if not skip:  # the rest is another moment's
+                        break
+            if not gone and not skip:
                 return
+            skip = bool(gone)  # a row that is always in somebody's hands is waited for in the queue, briefly
 
     def _batch(
         self, step: Step, part: tuple[int, str | None], some: Sequence[str], condition: sql.Composed,
-        emptied: Sequence[Emptied], unlinking: bool,
+        emptied: Sequence[Emptied], unlinking: bool, skip: bool,
     ) -> int:  # fmt: skip
         """One short transaction; none of its rows, if a lock is not to be had."""
         relation = sql.Identifier(*step.relation)
@@ -228,7 +235,7 @@ class Erasing:
             with self.source.transaction():
                 wait_at_most(self.source, _LOCK_TIMEOUT)
                 locked = self.source.execute(queries.lock(
-                    relation, here(some), to_delete=deletes, skip=True, ways=ways, totals=totals,
+                    relation, here(some), to_delete=deletes, skip=skip, ways=ways, totals=totals,
                 )).fetchall()  # fmt: skip
                 locked = [row for row in locked if self._known(step.table, ways, row[1 : 1 + len(ways)])]
                 if not locked:
