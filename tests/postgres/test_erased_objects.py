@@ -80,6 +80,13 @@ class Place:
         return {f"{n}:{each.path}" for n, s in (("dl", self.dl), ("pan", self.pan)) for each in s.versions()}
 
 
+def client_of(s3: Mapping[str, str]) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=s3["AWS_ENDPOINT_URL"], region_name=s3["AWS_REGION"],
+        aws_access_key_id=s3["AWS_ACCESS_KEY_ID"], aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+
+
 @pytest.fixture(params=["file", "s3"])
 def place(request: pytest.FixtureRequest, empty_database: str, tmp_path: Path) -> Place:
     with psycopg.connect(empty_database, autocommit=True) as connection:
@@ -88,10 +95,7 @@ def place(request: pytest.FixtureRequest, empty_database: str, tmp_path: Path) -
     if request.param == "file":
         return Place(Store(tmp_path.as_uri()), empty_database, prefix)
     s3: Mapping[str, str] = request.getfixturevalue("s3")
-    client = boto3.client(
-        "s3", endpoint_url=s3["AWS_ENDPOINT_URL"], region_name=s3["AWS_REGION"],
-        aws_access_key_id=s3["AWS_ACCESS_KEY_ID"], aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
-    )  # fmt: skip
+    client = client_of(s3)
     for each in ("dl", "pan"):
         client.create_bucket(Bucket=f"{prefix}-{each}")
         client.put_bucket_versioning(Bucket=f"{prefix}-{each}", VersioningConfiguration={"Status": "Enabled"})
@@ -119,6 +123,20 @@ def test_files_go_with_every_version_and_those_of_others_stay(place: Place) -> N
     assert place.paths() == before - mine
     if place.store.local:
         assert not any(folder.name == "1" for folder in Path(place.store.root).rglob("*"))
+
+
+def test_uploads_that_nobody_finished_are_ended(place: Place, s3: Mapping[str, str]) -> None:
+    if place.store.local:  # a file appears when it is whole
+        assert place.dl.abort_uploads("1/") == 0
+        return
+    client, bucket = client_of(s3), place.dl.url.removeprefix("s3://")
+    for key in ("1/pan/b.pdf", "12/pan/b.pdf"):
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"half")
+    with place:
+        remove_objects(*place.arguments(), sleep=lambda _: None)
+    left = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    assert [each["Key"] for each in left] == ["12/pan/b.pdf"]
 
 
 def test_a_bucket_that_fails_on_the_second_removal(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,6 +310,14 @@ def test_a_total_that_would_change_is_refused(shapes: str) -> None:
     assert do(shapes, "SELECT sum(amount), count(*) FROM ledger WHERE user_id > 0") == before
 
 
+def test_a_person_without_a_pseudonym_is_refused(shapes: str) -> None:
+    with erasing(shapes, SYSTEM, {"3"}) as work:
+        work.pseudonyms = {}
+        with pytest.raises(ErasureRefused, match="pseudonym"):
+            work.run(rounds=1)
+    assert left_of(shapes, 3)
+
+
 def test_nothing_is_left_in_statistics(shapes: str) -> None:
     """Also of a table that has no rows afterwards, whose statistics ANALYZE leaves as they were."""
     do(shapes, "DELETE FROM secrets WHERE user_id <> 3", "UPDATE secrets SET word = 'word of 3'", "ANALYZE")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,7 +134,7 @@ def _expression(pattern: str, person: str) -> bytes:
 
 
 @contextmanager
-def _opened(cache: Cache) -> Iterator[Any]:
+def _opened(cache: Cache) -> Generator[Any]:
     """A client; what it raises, as the platform's own error. Its messages may quote a key."""
     import redis  # it takes a while, and few processes need it
 

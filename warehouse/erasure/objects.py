@@ -123,6 +123,9 @@ def remove_objects(
     removed: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     buckets = {bucket for bucket, _ in _prefixes(system, scope)} | set(_named(system, scope, readers))
+    for bucket, prefix in _prefixes(system, scope):
+        with _quietly(bucket):
+            _bucket(objects, bucket).abort_uploads(prefix)
     found = find_objects(objects, system, scope, readers)
     for remaining in reversed(range(attempts)):
         for each in found:
