@@ -225,12 +225,13 @@ class Marking:
             for subject in reversed(self._owners(name)):
                 if subject not in marks:
                     continue
-                becomes: Any = pa.scalar(None, column.type)
+                kind: Any = column.type
+                becomes: Any = pa.scalar(None, kind)
                 if self._keeps_a_key(name, subject):
                     known = self.replacement.pseudonyms
                     texts: Any = gone.column(name).cast(pa.string())
                     keys: Any = pa.array([known.get(text) for text in texts.to_pylist()], pa.string())
-                    becomes = keys.cast(column.type)
+                    becomes = keys.cast(kind)
                 column = _compute.if_else(pa.array(marks[subject]), becomes, column)
             made = _with_column(made, name, column)
         return made
