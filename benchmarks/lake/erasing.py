@@ -1,7 +1,7 @@
-"""``lake_erasure``: persons out of a year of positions in the lake, against reading and writing just the touched files.
+"""``lake_erasure``: persons out of a year of positions in the lake, against reading and writing the touched files.
 
-The lake is made without a source: its files as a move writes them, and the ledger as it would be. Each round begins with
-the same lake (its files linked, for none is ever changed) and the same ledger (a database from a template).
+The lake is made without a source: its files as a move writes them, and the ledger as it would be. Each round begins
+with the same lake (its files linked, for none is ever changed) and the same ledger (a database from a template).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from benchmarks.lake import ground, samples
+from benchmarks.lake import ground
 from benchmarks.lake.samples import TABLE, columns, layout
 from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Candidate, Prepared, Sample
 from benchmarks.processes import Command, timed
@@ -34,7 +34,7 @@ from warehouse.lake.layout import file_path
 from warehouse.lake.rewrite import content_of_table
 from warehouse.lake.store import Store
 from warehouse.postgres.fingerprints import EMPTY
-from warehouse.postgres.sessions import Dsn, connect
+from warehouse.postgres.sessions import connect
 from warehouse.state.content import Content, record_content
 from warehouse.state.moves import advance, begin, record_files
 

@@ -33,6 +33,7 @@ from warehouse.lake.rewrite import Changed
 from warehouse.postgres.persons import rows_about
 
 _TEXT = ("text", "uuid", "character varying", "character(", "citext")
+_arrow: Any = pa
 _compute: Any = pc
 
 
@@ -225,13 +226,12 @@ class Marking:
             for subject in reversed(self._owners(name)):
                 if subject not in marks:
                     continue
-                kind: Any = column.type
-                becomes: Any = pa.scalar(None, kind)
+                becomes = _arrow.scalar(None, column.type)
                 if self._keeps_a_key(name, subject):
                     known = self.replacement.pseudonyms
                     texts: Any = gone.column(name).cast(pa.string())
                     keys: Any = pa.array([known.get(text) for text in texts.to_pylist()], pa.string())
-                    becomes = keys.cast(kind)
+                    becomes = keys.cast(column.type)
                 column = _compute.if_else(pa.array(marks[subject]), becomes, column)
             made = _with_column(made, name, column)
         return made
