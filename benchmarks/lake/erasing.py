@@ -1,7 +1,7 @@
-"""``lake_erasure``: persons out of a year of positions in the lake, against reading and writing just the touched files.
+"""``lake_erasure``: persons out of a year of positions in the lake, against reading and writing the touched files.
 
-The lake is made without a source: its files as a move writes them, and the ledger as it would be. Each round begins with
-the same lake (its files linked, for none is ever changed) and the same ledger (a database from a template).
+The lake is made without a source: its files as a move writes them, and the ledger as it would be. Each round begins
+with the same lake (its files linked, for none is ever changed) and the same ledger (a database from a template).
 """
 
 from __future__ import annotations

@@ -169,6 +169,7 @@ def test_cold(facts: Bench, lake: Store) -> None:
     assert facts.ingest("facts").rows_written == 0
 
 
+@pytest.mark.slow
 def test_versions_of_old_files_go_too(facts: Bench, bucket: Store) -> None:
     options = bucket.options
     client = boto3.client(
@@ -191,7 +192,7 @@ def test_versions_of_old_files_go_too(facts: Bench, bucket: Store) -> None:
     assert proven(facts, bucket) == []
 
 
-@pytest.mark.parametrize("tiers", [TIERS, None], ids=["left", "at the source"])
+@pytest.mark.parametrize("tiers", [TIERS, pytest.param(None, marks=pytest.mark.slow)], ids=["left", "at the source"])
 def test_warm(facts: Bench, lake: Store, tiers: dict[str, Any] | None) -> None:
     declare(facts, tiers)
     facts.ingest("facts")
@@ -216,6 +217,7 @@ def test_warm(facts: Bench, lake: Store, tiers: dict[str, Any] | None) -> None:
     assert proven(facts, lake) == []
 
 
+@pytest.mark.slow
 def test_months_of_the_lake_that_the_source_has_too(facts: Bench, lake: Store) -> None:
     """What was changed there since is not taken for known."""
     declare(facts, NO_HOT)
@@ -269,6 +271,7 @@ def test_kept(facts: Bench, lake: Store) -> None:
     assert rows(facts, lake) == without(before, 1007)
 
 
+@pytest.mark.slow
 def test_a_month_of_one_person_alone(facts: Bench, lake: Store) -> None:
     facts.source("DELETE FROM facts WHERE at < '2024-02-01' AND who <> 1007")
     declare(facts, TIERS)
@@ -288,6 +291,7 @@ def test_a_month_of_one_person_alone(facts: Bench, lake: Store) -> None:
     assert proven(facts, lake) == []
 
 
+@pytest.mark.slow
 def test_late_rows(facts: Bench, lake: Store) -> None:
     """They came after their month had left, and one corrects a row that was there."""
     declare(facts, TIERS)
@@ -309,6 +313,7 @@ def test_late_rows(facts: Bench, lake: Store) -> None:
     assert proven(facts, lake) == []
 
 
+@pytest.mark.slow
 def test_columns_that_were_added_later(facts: Bench, lake: Store) -> None:
     declare(facts, TIERS)
     facts.ingest("facts")
@@ -333,8 +338,22 @@ def test_columns_that_were_added_later(facts: Bench, lake: Store) -> None:
     assert proven(facts, lake) == []
 
 
-@pytest.mark.parametrize("tier", ["warm", "cold", "kept"])
-@pytest.mark.parametrize("kind", ["redact", "pseudonymise"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("kind", "tier"),
+    [
+        ("pseudonymise", "cold"),
+        *(
+            pytest.param(*each, marks=SLOW)
+            for each in (
+                ("redact", "warm"), ("redact", "cold"), ("redact", "kept"), ("pseudonymise", "warm"),
+                ("pseudonymise", "kept"),
+            )
+        ),
+    ],
+)  # fmt: skip
 def test_rows_that_stay(facts: Bench, lake: Store, kind: str, tier: str) -> None:
     """Of messages between two persons each loses what is its own; nothing else of the row changes."""
     action = kind if kind == "redact" else {"action": kind, "basis": "a law"}
@@ -384,6 +403,7 @@ def test_rows_that_stay(facts: Bench, lake: Store, kind: str, tier: str) -> None
             assert {who % 2 for who in held.column("who").to_pylist()} == {1}
 
 
+@pytest.mark.slow
 def test_rows_about_two_persons_go_with_either(facts: Bench, lake: Store) -> None:
     declare(facts, TIERS, both=True)
     facts.ingest("facts")
@@ -418,6 +438,7 @@ def test_many_persons_in_one_pass(facts: Bench, lake: Store, monkeypatch: pytest
     assert proven(facts, lake) == []
 
 
+@pytest.mark.slow
 def test_moves_that_are_under_way(facts: Bench, lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A month that is being written into the lake is given up, erased where it is, and goes there again."""
     from warehouse.tiering.cooling import Cooling
@@ -439,6 +460,7 @@ def test_moves_that_are_under_way(facts: Bench, lake: Store, monkeypatch: pytest
     assert proven(facts, lake) == []
 
 
+@pytest.mark.slow
 def test_a_month_that_is_back(facts: Bench, lake: Store) -> None:
     """Its old files lie in the lake until it goes there again: they are removed."""
     declare(facts, TIERS)
@@ -459,6 +481,7 @@ def test_a_month_that_is_back(facts: Bench, lake: Store) -> None:
     assert counted(facts, lake, about(1007)) == {}
 
 
+@pytest.mark.slow
 def test_other_buckets_since(facts: Bench, lake: Store) -> None:
     """Where files were told apart by another rule than now, each is looked into."""
     declare(facts, TIERS)
@@ -550,6 +573,7 @@ def test_errors_do_not_quote(facts: Bench, lake: Store) -> None:
     assert "somebody" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_files_that_are_not_what_the_ledger_says_stay(facts: Bench, lake: Store) -> None:
     """A lake that is ahead of the ledger (which was restored from a backup) loses nothing."""
     declare(facts, TIERS)

@@ -28,7 +28,7 @@ from warehouse.erasure.marking import Marking, column_types, unquoted
 from warehouse.erasure.passing import Found, Passing
 from warehouse.errors import ExportRefused, LakeUnavailable
 from warehouse.lake.columns import schema_of
-from warehouse.lake.export import NOTHING, WORKERS, Content, DataFile, content_on_server, stored_columns
+from warehouse.lake.export import NOTHING, ROW_GROUP, WORKERS, Content, DataFile, content_on_server, stored_columns
 from warehouse.lake.layout import Layout
 from warehouse.lake.rewrite import Rewriting, Rewritten
 from warehouse.postgres.arrow import arrow_cursor
@@ -157,12 +157,15 @@ class Cold:
                 give_up(connection, table, move, "rows of it are erased", self.passing.run.run_id)
         written: list[DataFile] = []
         if self.passing.marking.wanted:
-            for move, counts in list(_counted(connection, table, self.passing.marking)):
-                if hits := [candidate.file for candidate, rows in counts if rows]:
-                    written += self._month(move, hits)
+            counted = list(_counted(connection, table, self.passing.marking))
+            hits = [(move, [candidate.file for candidate, rows in counts if rows]) for move, counts in counted]
+            if any(files for _, files in hits):
+                with arrow_cursor(self.dsn) as cursor:
+                    for move, files in hits:
+                        written += self._month(move, files, cursor) if files else []
         self._settle(written)
 
-    def _month(self, move: Move, hits: Sequence[DataFile]) -> list[DataFile]:
+    def _month(self, move: Move, hits: Sequence[DataFile], cursor: Any) -> list[DataFile]:
         """New files in the place of some, and the record of what they lack."""
         passing, table = self.passing, self.passing.table
         files = read_files(passing.warehouse, move)
@@ -182,8 +185,7 @@ class Cold:
         noted = False
         try:
             with self._aside(move) as aside:
-                with arrow_cursor(self.dsn) as cursor:
-                    made = list(self._rewritten(rewriting, hits, cursor, aside))
+                made = list(self._rewritten(rewriting, hits, cursor, aside))
                 written = [each.now for each in made if each.now is not None]
                 written += self._relocated(rewriting, made, layout, f"{move.month:%Y-%m}")
                 replaced = {each.file.path for each in made}
@@ -214,15 +216,24 @@ class Cold:
     def _rewritten(
         self, rewriting: Rewriting, hits: Sequence[DataFile], cursor: Any, aside: str
     ) -> Iterator[Rewritten]:
-        """Each file; the rows that go are sent to the warehouse, and remembered no longer."""
-        schema = self.passing.table.system.raw_schema
+        """Each file; the rows that go are sent to the warehouse, some files' at a time, and remembered no longer."""
+        waiting: list[pa.Table] = []
         for each in rewriting.run(hits):
-            rows = each.gone
-            for column in self.passing.table.columns[len(rows.column_names) :]:  # that were added later
-                nothing: Any = pa.array([None] * rows.num_rows, column.arrow)
-                rows = rows.append_column(column.name, nothing)
-            cursor.adbc_ingest(aside, rows, mode="create_append", db_schema_name=schema)
+            waiting.append(each.gone)
+            if sum(rows.num_rows for rows in waiting) >= ROW_GROUP:
+                self._send(waiting, cursor, aside)
+                waiting = []
             yield replace(each, gone=each.gone.schema.empty_table())
+        if waiting:
+            self._send(waiting, cursor, aside)
+        cursor.connection.commit()  # for the session that keeps the ledger to see
+
+    def _send(self, tables: Sequence[pa.Table], cursor: Any, aside: str) -> None:
+        rows = pa.concat_tables(tables, promote_options="default")
+        for column in self.passing.table.columns[len(rows.column_names) :]:  # that were added later
+            nothing: Any = pa.array([None] * rows.num_rows, column.arrow)
+            rows = rows.append_column(column.name, nothing)
+        cursor.adbc_ingest(aside, rows, mode="create_append", db_schema_name=self.passing.table.system.raw_schema)
 
     def _relocated(self, rewriting: Rewriting, made: Sequence[Rewritten], layout: Layout, month: str) -> list[DataFile]:
         """Files of rows whose subject is another now, each where that subject's rows are looked for."""

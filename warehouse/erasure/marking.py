@@ -33,6 +33,7 @@ from warehouse.lake.rewrite import Changed
 from warehouse.postgres.persons import rows_about
 
 _TEXT = ("text", "uuid", "character varying", "character(", "citext")
+_arrow: Any = pa
 _compute: Any = pc
 
 
@@ -225,7 +226,7 @@ class Marking:
             for subject in reversed(self._owners(name)):
                 if subject not in marks:
                     continue
-                becomes: Any = pa.scalar(None, column.type)
+                becomes = _arrow.scalar(None, column.type)
                 if self._keeps_a_key(name, subject):
                     known = self.replacement.pseudonyms
                     texts: Any = gone.column(name).cast(pa.string())
