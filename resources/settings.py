@@ -35,6 +35,7 @@ KNOWN = {
     "DRIVETRAIN_CATALOG": f"directories of catalog files, separated by {os.pathsep!r}, in place of the project's own",
     "DRIVETRAIN_WAREHOUSE_DSN": "the warehouse database",
     "DRIVETRAIN_OFFICER_DSN": "the warehouse as the officer who handles requests of persons: a login of one's own",
+    "DRIVETRAIN_VERIFIER_DSN": "the warehouse as who verifies that erased persons are nowhere: reads all",
     "DRIVETRAIN_DAGSTER_DSN": "the database of Dagster's own storage",
     "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
     "DRIVETRAIN_<SYSTEM>_MAINTENANCE_DSN": "the same, as a member of its tables' owner: for its partitions",
@@ -292,6 +293,21 @@ class Settings:
         """The warehouse as the officer who is at work: their own login, or the embedded servers' for a role."""
         own = "DRIVETRAIN_WAREHOUSE_DSN" in self.values  # the embedded server is then not the one meant
         return self._dsn("DRIVETRAIN_OFFICER_DSN", None if own else (lambda: self.servers().officer_dsn(role)))
+
+    def verifier(self) -> Dsn:
+        """The warehouse as who verifies an erasure: a member of ``drivetrain_verifier``, and of nothing else.
+
+        Raises:
+            ConfigurationError: the warehouse is not the embedded one, and nobody said who verifies there.
+        """
+        own = "DRIVETRAIN_WAREHOUSE_DSN" in self.values  # the embedded server is then not the one meant
+        return self._dsn("DRIVETRAIN_VERIFIER_DSN", None if own else (lambda: self.servers().verifier_dsn()))
+
+    def verifier_of_dagster(self) -> Dsn:
+        """Dagster's own storage, to be read: as the verifier, where that is the embedded one."""
+        if "DRIVETRAIN_DAGSTER_DSN" in self.values:
+            return self.dagster()
+        return self._dsn("DRIVETRAIN_DAGSTER_DSN", lambda: self.servers().verifier_dsn("dagster"))
 
     def dagster(self) -> Dsn:
         """The database of Dagster's own storage."""

@@ -35,7 +35,9 @@ ANALYST = "analyst"
 #: Logins of those who handle requests of persons, each a member of the role ``drivetrain_<name>``.
 OFFICERS = ("requester", "approver", "auditor")
 """Reads schema ``masked`` of the warehouse, and nothing else."""
-ROLES = (SUPERUSER, READER, MAINTAINER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS)
+VERIFIER = "verifier"
+"""Reads all of the warehouse and of Dagster's database, to prove that an erased person is nowhere; writes nothing."""
+ROLES = (SUPERUSER, READER, MAINTAINER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS, VERIFIER)
 
 SLOT = "drivetrain_replica"
 

@@ -30,6 +30,7 @@ from demo.servers.model import (
     REPLICATION,
     SLOT,
     SUPERUSER,
+    VERIFIER,
     WAREHOUSE,
     Server,
 )
@@ -38,6 +39,8 @@ from demo.servers.model import (
 ANALYST_SQL = Path(__file__).parents[2] / "warehouse" / "state" / "analyst.sql"
 #: And the roles of those who handle requests of persons.
 OFFICERS_SQL = ANALYST_SQL.with_name("officers.sql")
+#: And the role of who verifies an erasure.
+VERIFIER_SQL = ANALYST_SQL.with_name("verifier.sql")
 
 # BYPASSRLS: otherwise row-level security would hide rows from ingestion without any error.
 ATTRIBUTES: Mapping[str, LiteralString] = {
@@ -49,11 +52,12 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
     ORCHESTRATOR: "LOGIN",
     ANALYST: "LOGIN",
     **dict.fromkeys(OFFICERS, "LOGIN"),
+    VERIFIER: "LOGIN BYPASSRLS",
 }
 OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
     OPERATIONAL: (READER, MAINTAINER, REPLICATION),
-    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS),
+    WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS, VERIFIER),
 }
 
 
@@ -75,10 +79,13 @@ def provide(server: Server) -> None:
         if server.name == WAREHOUSE:
             # Analysts have no business there, and would otherwise come in as everybody does.
             connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE dagster, postgres, template1 FROM PUBLIC")
+            _let_connect(connection, "dagster", VERIFIER)
     if server.name == WAREHOUSE:
         with connect(server, "warehouse") as connection:
             connection.execute(ANALYST_SQL.read_bytes())
             connection.execute(OFFICERS_SQL.read_bytes())
+            connection.execute(VERIFIER_SQL.read_bytes())
+            connection.execute(sql.SQL("GRANT drivetrain_verifier TO {}").format(sql.Identifier(VERIFIER)))
             for officer in OFFICERS:
                 role = sql.Identifier(f"drivetrain_{officer}")
                 connection.execute(sql.SQL("GRANT {} TO {}").format(role, sql.Identifier(officer)))
@@ -129,6 +136,7 @@ def _create_role(connection: psycopg.Connection, role: str, password: str) -> No
         )
         if role == READER:
             connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(name))
+        if role in (READER, VERIFIER):
             connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
 
 

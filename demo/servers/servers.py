@@ -31,6 +31,7 @@ from demo.servers.model import (
     SERVERS,
     SUPERUSER,
     SYSTEMS,
+    VERIFIER,
     WAREHOUSE,
     Server,
 )
@@ -147,6 +148,10 @@ class Servers:
     def officer_dsn(self, role: str) -> str:
         """The warehouse as an officer of a role has it."""
         return self.server(WAREHOUSE).dsn("warehouse", role)
+
+    def verifier_dsn(self, database: str = "warehouse") -> str:
+        """The warehouse, or Dagster's database, as who verifies an erasure has it."""
+        return self.server(WAREHOUSE).dsn(database, VERIFIER)
 
     def dagster_dsn(self) -> str:
         return self.server(WAREHOUSE).dsn("dagster", ORCHESTRATOR)

@@ -126,8 +126,8 @@ class Store:
                 unfinished.unlink(missing_ok=True)
                 raise
 
-    def get(self, path: str) -> bytes:
-        """An object's content.
+    def get(self, path: str, version: str = "") -> bytes:
+        """An object's content; that of an earlier version, if one is named (``versions``).
 
         Raises:
             ObjectMissing: it is not there.
@@ -135,7 +135,9 @@ class Store:
             AccessDenied: the store refuses.
         """
         with self._told(path):
-            return bytes(self.file_system().cat_file(self._at(path)))
+            # In parts, s3fs would ask first how large the newest version is: there may be none.
+            which = {"version_id": version, "max_concurrency": 1} if version else {}
+            return bytes(self.file_system().cat_file(self._at(path), **which))
 
     @contextlib.contextmanager
     def open(self, path: str) -> Generator[Any]:
