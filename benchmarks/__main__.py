@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import full_load, hash_growth, nothing_new, plain_conversion, start_to_work
-from benchmarks.lake import export, leaving, ledger, query, sizes
+from benchmarks import erasing_operational, full_load, hash_growth, nothing_new, plain_conversion, start_to_work
+from benchmarks.lake import erasing, export, leaving, ledger, query, sizes
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import (
     FEWEST_ROUNDS,
@@ -48,6 +48,8 @@ BENCHMARKS = {
         leaving,
         query,
         ledger,
+        erasing,
+        erasing_operational,
     )
 }
 

@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from demo.servers import SYSTEMS, Servers
 from warehouse.catalog import Catalog, load_catalog
 from warehouse.catalog.age import Age, parse_age
+from warehouse.erasure.caches import Cache
 from warehouse.errors import ConfigurationError, DrivetrainError
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn
@@ -39,6 +40,7 @@ KNOWN = {
     "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
     "DRIVETRAIN_<SYSTEM>_MAINTENANCE_DSN": "the same, as a member of its tables' owner: for its partitions",
     "DRIVETRAIN_<SYSTEM>_REPLICA_DSN": "its replica, which ingestion prefers",
+    "DRIVETRAIN_<SYSTEM>_REDIS_URL": "its cache, which an erasure reaches: redis:// or rediss://",
     "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
     "DRIVETRAIN_TIER_GRACE": "how long what moved down a tier is kept where it was (default 7 days)",
     "DRIVETRAIN_REHYDRATE_LIMIT": "room in the warehouse for months that are back from the lake (default 10 GB)",
@@ -123,10 +125,13 @@ class Settings:
         Raises:
             ConfigurationError: its address is of no kind that is known.
         """
+        return self._store(self.lake_url)
+
+    def _store(self, url: str) -> Store:
         options = {name: value for name, value in self.values.items() if name.startswith("AWS_")}
         if options.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             options.setdefault("AWS_ALLOW_HTTP", "true")
-        return Store(self.lake_url, options)
+        return Store(url, options)
 
     @property
     def tier_grace(self) -> dt.timedelta:
@@ -188,6 +193,23 @@ class Settings:
     def objects_url(self) -> str:
         """Root of the object buckets."""
         return self.get("OBJECTS_URL") or (self.home / "objects").as_uri()
+
+    def objects(self) -> Store:
+        """The object buckets, with what reaching them takes.
+
+        Raises:
+            ConfigurationError: their address is of no kind that is known.
+        """
+        return self._store(self.objects_url)
+
+    def cache(self, system: str) -> Cache | None:
+        """A system's cache, if it is configured.
+
+        Raises:
+            ConfigurationError: its address is of no kind that is known.
+        """
+        name = f"DRIVETRAIN_{system.upper()}_REDIS_URL"
+        return Cache(self.values[name], name) if name in self.values else None
 
     def _catalog_directories(self) -> list[Path]:
         given = (self.get("CATALOG") or "").split(os.pathsep)

@@ -5,17 +5,24 @@ What does not belong here: what only one module needs.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import psycopg
-from ingesting import PLATFORM, Databases, databases
+import pytest
+from ingesting import PLATFORM, Bench, Databases, databases
 from psycopg import conninfo, sql
+from tiering import environment
+from typer.testing import CliRunner
 
 from demo.servers import Servers
-from demo.servers.roles import OFFICERS_SQL
+from demo.servers.roles import ANALYST_SQL, OFFICERS_SQL
+from pipelines.cli import app
 from warehouse.postgres.sessions import Dsn
 
 ROLES = ("requester", "approver", "operator", "auditor")
@@ -43,7 +50,7 @@ def officers(servers: Servers) -> Generator[Officers]:
     """Fresh databases; the officers' roles as a superuser provides for them before the first migration."""
     suffix = uuid.uuid4().hex[:8]
     members = {**{role: (role,) for role in ROLES}, "both": ("requester", "approver"), "nobody": ()}
-    with databases(servers, before=OFFICERS_SQL.read_text()) as pair:
+    with databases(servers, before=ANALYST_SQL.read_text() + OFFICERS_SQL.read_text()) as pair:
         logins: dict[str, Dsn] = {}
         with psycopg.connect(pair.warehouse_admin, autocommit=True) as admin:
             for name, roles in members.items():
@@ -64,6 +71,23 @@ def officers(servers: Servers) -> Generator[Officers]:
                         (f"{name}_{suffix}",),
                     )
             _drop(pair, [f"{name}_{suffix}" for name in members])
+
+
+class Desk:
+    """Commands of an officer on one system with riders."""
+
+    def __init__(self, found: Officers, bench: Bench, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.found, self.bench, self.folder, self.patch = found, bench, folder, patch
+        for name, value in environment(bench, folder).items():
+            patch.setenv(name, value)
+
+    def __call__(self, who: str, *arguments: str) -> dict[str, Any]:
+        """As somebody; the JSON that is printed, if any."""
+        self.patch.setenv("DRIVETRAIN_OFFICER_DSN", self.found.logins[who].text)
+        result = CliRunner().invoke(app, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return {"exit": result.exit_code, **(json.loads(result.stdout) if "--json" in arguments else {})}
 
 
 def _drop(pair: Databases, names: list[str]) -> None:

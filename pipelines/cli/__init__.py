@@ -15,8 +15,10 @@ import typer
 from pipelines.cli import (
     audit,
     catalog,
+    certificate,
     demo,
     docs,
+    erasure,
     hold,
     keys,
     metrics,
@@ -53,9 +55,11 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+app.add_typer(erasure.app, name="erasure")
 app.add_typer(hold.app, name="hold")
 app.add_typer(audit.app, name="audit")
 app.add_typer(subject.app, name="subject")
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(keys.app, name="keys")
 app.command("ingest")(runs.ingest)
 app.command("build")(runs.build)

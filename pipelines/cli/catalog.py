@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipelines.cli.output import console, counted, show_csv, show_json
 from resources.dbt import DBT_PROJECT
-from resources.settings import Settings
+from resources.settings import PROJECT, Settings
 from warehouse.catalog.register import KINDS, Entry, register
 from warehouse.errors import ConfigurationError, listed
 from warehouse.postgres.sessions import Dsn, connect, translated
@@ -192,7 +192,10 @@ def _with(said: str, grounds: str | None) -> str:
 
 @app.command()
 def render() -> None:
-    """Write what is derived from the catalog: dbt sources and staging models, and the JSON Schema for editors."""
+    """Write what is derived from the catalog: dbt sources and staging models, what an erasure does, and the JSON Schema
+    for editors.
+    """
+    from warehouse.catalog.coverage import FILE, render_coverage
     from warehouse.catalog.json_schema import SCHEMA, rendered
     from warehouse.catalog.render import write_dbt
 
@@ -202,10 +205,12 @@ def render() -> None:
             "render writes into this project's dbt_project, from the project's own catalog",
             hint="Unset DRIVETRAIN_CATALOG.",
         )
-    changed = write_dbt(settings.catalog(), DBT_PROJECT)
-    if not SCHEMA.is_file() or SCHEMA.read_text(encoding="utf-8") != rendered():
-        SCHEMA.write_text(rendered(), encoding="utf-8")
-        changed.append(SCHEMA.name)
+    catalog = settings.catalog()
+    changed = write_dbt(catalog, DBT_PROJECT)
+    for path, text in ((SCHEMA, rendered()), (PROJECT / FILE, render_coverage(catalog))):
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8", newline="\n")
+            changed.append(path.name)
     for path in changed:
         console.print(f"wrote {path}")
     console.print(f"{counted(len(changed), 'file')} changed")

@@ -65,13 +65,16 @@ def show_proofs(proofs: Sequence[TableProof], *, deep: bool) -> bool:
     findings = [finding for proof in proofs for finding in proof.findings]
     wrong = any(finding.kind != "unfinished" for finding in findings)
     accounts = [account for proof in proofs for account in proof.accounts]
-    warm, cold, expired = (sum(getattr(a, what) for a in accounts) for what in ("warm", "cold", "expired"))
+    warm, cold, expired, erased = (
+        sum(getattr(a, what) for a in accounts) for what in ("warm", "cold", "expired", "erased")
+    )
     files, read = sum(proof.files for proof in proofs), sum(proof.bytes for proof in proofs)
     console.print(
         f"{counted(len(accounts), 'month')} of {counted(len(proofs), 'table')}: "
         f"{counted(warm, 'row')} in the warehouse, {cold:,} in the lake ({counted(files, 'file')}, {read / 1e6:,.1f} MB"
         f"{', every byte read' if deep else ''})"
-        f"{f', {expired:,} reached their retention' if expired else ''}.",
+        f"{f', {expired:,} reached their retention' if expired else ''}"
+        f"{f', {erased:,} were erased' if erased else ''}.",
         soft_wrap=True,
     )
     if findings:

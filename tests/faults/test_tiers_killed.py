@@ -16,7 +16,7 @@ from warehouse.lake.delta import LakeTable
 from warehouse.lake.store import Store
 
 #: Sessions that a kill ends.
-OURS = ("drivetrain tiers", "drivetrain retention")
+OURS = ("drivetrain tiers", "drivetrain retention", "drivetrain erasure")
 
 
 class Killed(BaseException):

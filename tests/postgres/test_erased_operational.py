@@ -138,7 +138,8 @@ REFUSED: list[tuple[str, str, Callable[[dict[str, Any]], object], list[str]]] = 
          "columns": {"id": {"type": "integer"}, "bike": {"type": "bigint"},
                      "friend": {"type": "bigint", "personal": "person_id"}}}),
      ["shapes.loans.bike", "1 rows that stay", "loans_bike_fkey", "delete them"]),
-    ("unique", "CREATE UNIQUE INDEX one ON messages (cards) WHERE id < 2", lambda p: None, ["shapes.messages.cards", "index one"]),
+    ("unique", "CREATE UNIQUE INDEX one ON messages (cards) WHERE id < 2", lambda p: None,
+     ["shapes.messages.cards", "index one"]),
     ("unique of nulls", "CREATE UNIQUE INDEX one ON messages (sender) NULLS NOT DISTINCT WHERE id < 2", lambda p: None,
      ["shapes.messages.sender", "index one"]),
     ("generated", "ALTER TABLE ledger DROP holder; ALTER TABLE ledger ADD holder text"
@@ -307,6 +308,14 @@ def test_a_total_that_would_change_is_refused(shapes: str) -> None:
         with pytest.raises(ErasureRefused, match="amount"):
             work.run(rounds=2, pause=0)
     assert do(shapes, "SELECT sum(amount), count(*) FROM ledger WHERE user_id > 0") == before
+
+
+def test_a_person_without_a_pseudonym_is_refused(shapes: str) -> None:
+    with erasing(shapes, SYSTEM, {"3"}) as work:
+        work.pseudonyms = {}
+        with pytest.raises(ErasureRefused, match="pseudonym"):
+            work.run(rounds=1)
+    assert left_of(shapes, 3)
 
 
 def test_nothing_is_left_in_statistics(shapes: str) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from ingesting import Bench, bench_on
-from officers import Officers, officers
-from tiering import environment
-from typer.testing import CliRunner
+from ingesting import bench_on
+from officers import Desk, Officers, officers
 
 from demo.servers import Servers
-from pipelines.cli import app
 from warehouse.errors import AccessDenied, ConfigurationError, RequestRefused
 from warehouse.lake.store import Store
 
@@ -24,23 +19,6 @@ from warehouse.lake.store import Store
 def all_officers(servers: Servers) -> Generator[Officers]:
     with officers(servers) as found:
         yield found
-
-
-class Desk:
-    """Commands of an officer on one system with riders."""
-
-    def __init__(self, found: Officers, bench: Bench, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self.found, self.bench, self.folder, self.patch = found, bench, folder, patch
-        for name, value in environment(bench, folder).items():
-            patch.setenv(name, value)
-
-    def __call__(self, who: str, *arguments: str) -> dict[str, Any]:
-        """As somebody; the JSON that is printed, if any."""
-        self.patch.setenv("DRIVETRAIN_OFFICER_DSN", self.found.logins[who].text)
-        result = CliRunner().invoke(app, arguments)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return {"exit": result.exit_code, **(json.loads(result.stdout) if "--json" in arguments else {})}
 
 
 @pytest.fixture

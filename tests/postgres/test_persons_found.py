@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ingesting import Bench, backends_of
 from psycopg import sql
 
+from resources.settings import Settings
+from resources.subjects import find_subjects, systems_with_persons
 from warehouse.catalog.model import IdentifierKind
 from warehouse.erasure.identifiers import Identifier, parse_identifier
 from warehouse.erasure.persons import MOST, Match, Place, find_persons, merged
@@ -141,6 +144,24 @@ def test_a_table_that_is_missing_at_the_source_is_said(people: Bench) -> None:
 def test_rows_that_a_policy_hides_are_found(people: Bench) -> None:
     people.source("ALTER TABLE people ENABLE ROW LEVEL SECURITY; ALTER TABLE people FORCE ROW LEVEL SECURITY")
     assert [match.key for match in find(people, username="bob") or []] == ["3"]
+
+
+def test_the_settings_say_where_to_look(people: Bench, tmp_path: Path) -> None:
+    """All the way down from what a command asks for; a warehouse that is away hides nobody whom the source has."""
+    (tmp_path / f"{people.name}.yaml").write_text(people.catalog_file)
+    name = f"DRIVETRAIN_{people.name.upper()}_DSN"
+    values = {"DRIVETRAIN_CATALOG": str(tmp_path), name: people.pair.primary.text,
+              "DRIVETRAIN_WAREHOUSE_DSN": people.pair.target.text}  # fmt: skip
+    people.ingest("people")
+    asked = [parse_identifier("email", "BOB@example.org"), parse_identifier("phone", "+91 98123 45678")]
+    for warehouse, places, away in (
+        (people.pair.target.text, ("operational", "warehouse"), []),
+        ("postgresql://127.0.0.1:1/x", ("operational",), ["warehouse"]),
+    ):
+        settings = Settings({**values, "DRIVETRAIN_WAREHOUSE_DSN": warehouse})
+        (answer,) = find_subjects(settings, systems_with_persons(settings.catalog()), asked)
+        assert [(match.key, match.kinds) for match in answer.matches] == [("3", {"email", "phone"}), ("4", {"phone"})]
+        assert answer.matches[0].places == places and [place for place, _ in answer.failures] == away
 
 
 def test_nothing_shows_who_was_looked_for(people: Bench) -> None:

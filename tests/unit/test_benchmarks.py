@@ -126,6 +126,8 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "hot_to_warm",
         "tier_query",
         "tier_ledger",
+        "lake_erasure",
+        "erasing_operational",
     ]
 
 

@@ -40,6 +40,7 @@ def in_system(system: System) -> list[str]:
     if system.history_starts.day != 1:
         found.append("history_starts: name the first day of a month")
     found += _person(system)
+    found += _stores(system)
     for name, table in system.tables.items():
         for subject in table.subjects:
             if subject.column in table.columns:
@@ -214,6 +215,24 @@ def _person(system: System) -> Iterator[str]:
             yield f"person.{field}: {person.table} has no column {column!r}"
     if table.erasure.action == "no_person":
         yield f"{person.table}.erasure: 'no_person' contradicts person.table"
+
+
+#: What ends a person's key within a longer one: nobody's key goes on with it.
+_ENDED = re.compile(r"\{key\}[^0-9A-Za-z_{}*-]|\{key\}$")
+
+
+def _stores(system: System) -> Iterator[str]:
+    """Prefixes and patterns that would reach nobody's files or keys, or everybody's."""
+    for field, patterns in (("objects", system.objects), ("caches", system.caches)):
+        for pattern in patterns:
+            if system.person is None:
+                yield f"{field}: {pattern!r}: the system declares no person"
+            elif pattern.count("{key}") != 1 or "{" in pattern.replace("{key}", ""):
+                yield f"{field}: {pattern!r}: write {{key}} once, where the person's key stands"
+            elif not _ENDED.search(pattern) or (field == "objects" and pattern.endswith("{key}")):
+                yield f"{field}: {pattern!r}: end {{key}} with a sign such as / or :, or key 1 would be taken for 10"
+            elif field == "objects" and "{key}" in pattern.partition("/")[0]:
+                yield f"{field}: {pattern!r}: write bucket/prefix; the bucket is the same for all"
 
 
 def _follow(system: System, subject: Subject, seen: tuple[str, ...]) -> list[str]:

@@ -301,6 +301,15 @@ class System(Policy):
     schema_: Identifier = Field(default="public", alias="schema", description="Schema of the source's tables.")
     history_starts: dt.date = Field(description="First month of history; monthly assets begin here.")
     person: Person | None = Field(default=None, description="Absent where a system knows no persons.")
+    objects: tuple[str, ...] = Field(
+        default=(),
+        description="bucket/prefix of all files that are a person's own, whether or not a row names them; {key} is the "
+        "person's key.",
+    )
+    caches: tuple[str, ...] = Field(
+        default=(),
+        description="Patterns of cache keys that are a person's own; {key} is the person's key, * is any text.",
+    )
     tables: Mapping[Identifier, Table] = Field(min_length=1)
 
     @property

@@ -1,9 +1,9 @@
 """Erase persons from the lake: files that hold rows about them are written anew, once for all persons of a pass.
 
-Files are told by month, by bucket (where that follows from the only column that leads to persons), by the statistics in
-their footers, and at last by the columns themselves: no other file is written anew. Of each month the ledger has the new
-files and the record first, in one transaction; then, once for all months, the lake's table has them, and what was before
-is removed with every version. Whoever is cut off between begins there.
+Files are told by month, by bucket (where that follows from the column that leads to persons), by the statistics in
+their footers, and at last by the columns themselves: no other file is written anew. Of each month the ledger has the
+new files and the record first, in one transaction; then, once for all months, the lake's table has them, and what was
+before is removed with every version. Whoever is cut off between begins there.
 
 What does not belong here: which rows (``marking``).
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
@@ -27,7 +28,7 @@ from warehouse.erasure.marking import Marking, column_types, unquoted
 from warehouse.erasure.passing import Found, Passing
 from warehouse.errors import ExportRefused, LakeUnavailable
 from warehouse.lake.columns import schema_of
-from warehouse.lake.export import NOTHING, WORKERS, Content, DataFile, content_on_server, stored_columns
+from warehouse.lake.export import NOTHING, ROW_GROUP, WORKERS, Content, DataFile, content_on_server, stored_columns
 from warehouse.lake.layout import Layout
 from warehouse.lake.rewrite import Rewriting, Rewritten
 from warehouse.postgres.arrow import arrow_cursor
@@ -156,12 +157,15 @@ class Cold:
                 give_up(connection, table, move, "rows of it are erased", self.passing.run.run_id)
         written: list[DataFile] = []
         if self.passing.marking.wanted:
-            for move, counts in list(_counted(connection, table, self.passing.marking)):
-                if hits := [candidate.file for candidate, rows in counts if rows]:
-                    written += self._month(move, hits)
+            counted = list(_counted(connection, table, self.passing.marking))
+            hits = [(move, [candidate.file for candidate, rows in counts if rows]) for move, counts in counted]
+            if any(files for _, files in hits):
+                with arrow_cursor(self.dsn) as cursor:
+                    for move, files in hits:
+                        written += self._month(move, files, cursor) if files else []
         self._settle(written)
 
-    def _month(self, move: Move, hits: Sequence[DataFile]) -> list[DataFile]:
+    def _month(self, move: Move, hits: Sequence[DataFile], cursor: Any) -> list[DataFile]:
         """New files in the place of some, and the record of what they lack."""
         passing, table = self.passing, self.passing.table
         files = read_files(passing.warehouse, move)
@@ -178,10 +182,10 @@ class Cold:
             lake.store, lake.columns, lake.time, lambda rows: passing.marking.change(rows, told_by),
             f"{move.export}-{os.urandom(4).hex()}",
         )  # fmt: skip
+        noted = False
         try:
             with self._aside(move) as aside:
-                with arrow_cursor(self.dsn) as cursor:
-                    made = list(self._rewritten(rewriting, hits, cursor, aside))
+                made = list(self._rewritten(rewriting, hits, cursor, aside))
                 written = [each.now for each in made if each.now is not None]
                 written += self._relocated(rewriting, made, layout, f"{move.month:%Y-%m}")
                 replaced = {each.file.path for each in made}
@@ -193,9 +197,11 @@ class Cold:
                     self._tell(move, aside, gone, became)
                     begin_erased(passing.warehouse, passing.run, move.month, "cold", gone, became)
                     self._replace(move, now, move.content - gone + became)
+                    noted = True  # a commit that is not confirmed may have been made: the files must stay
         except BaseException:
-            with contextlib.suppress(LakeUnavailable):
-                rewriting.forsake(f"{move.month:%Y-%m}")
+            if not noted:
+                with contextlib.suppress(LakeUnavailable):
+                    rewriting.forsake(f"{move.month:%Y-%m}")
             raise
         return written
 
@@ -210,33 +216,42 @@ class Cold:
     def _rewritten(
         self, rewriting: Rewriting, hits: Sequence[DataFile], cursor: Any, aside: str
     ) -> Iterator[Rewritten]:
-        """Each file; the rows that go are sent to the warehouse, and remembered no longer."""
-        schema = self.passing.table.system.raw_schema
+        """Each file; the rows that go are sent to the warehouse, some files' at a time, and remembered no longer."""
+        waiting: list[pa.Table] = []
         for each in rewriting.run(hits):
-            rows = each.gone
-            for column in self.passing.table.columns[len(rows.column_names) :]:  # that were added later
-                rows = rows.append_column(column.name, pa.nulls(rows.num_rows, column.arrow))
-            cursor.adbc_ingest(aside, rows, mode="create_append", db_schema_name=schema)
+            waiting.append(each.gone)
+            if sum(rows.num_rows for rows in waiting) >= ROW_GROUP:
+                self._send(waiting, cursor, aside)
+                waiting = []
             yield replace(each, gone=each.gone.schema.empty_table())
+        if waiting:
+            self._send(waiting, cursor, aside)
+        cursor.connection.commit()  # for the session that keeps the ledger to see
+
+    def _send(self, tables: Sequence[pa.Table], cursor: Any, aside: str) -> None:
+        rows = pa.concat_tables(tables, promote_options="default")
+        for column in self.passing.table.columns[len(rows.column_names) :]:  # that were added later
+            nothing: Any = pa.array([None] * rows.num_rows, column.arrow)
+            rows = rows.append_column(column.name, nothing)
+        cursor.adbc_ingest(aside, rows, mode="create_append", db_schema_name=self.passing.table.system.raw_schema)
 
     def _relocated(self, rewriting: Rewriting, made: Sequence[Rewritten], layout: Layout, month: str) -> list[DataFile]:
         """Files of rows whose subject is another now, each where that subject's rows are looked for."""
         apart = [each for each in made if each.made.num_rows and _stays_without(each)]
         if not apart:
             return []
-        rows = pa.concat_tables([each.made for each in apart], promote_options="default")
+        rows: Any = pa.concat_tables([each.made for each in apart], promote_options="default")
         rows = rows.select([column.name for column in self.passing.table.columns if column.name in rows.column_names])
-        subjects: list[Any] = rows.column(layout.subject or "").to_pylist()
-        buckets = pa.array([layout.bucket_of(subject) for subject in subjects], pa.int32())
+        buckets = np.array([layout.bucket_of(subject) for subject in rows.column(layout.subject).to_pylist()])
+        order = [(name, "ascending") for name in layout.order if name in rows.column_names]
         written: list[DataFile] = []
-        for bucket in sorted(set(buckets.to_pylist())):
-            of_bucket = rows.filter(pa.array([each == bucket for each in buckets.to_pylist()]))
-            ordered = of_bucket.sort_by([(name, "ascending") for name in layout.order if name in rows.column_names])
-            written.append(rewriting.write(ordered, month, bucket))
+        for bucket in np.unique(buckets):
+            of_bucket = rows.filter(pa.array(buckets == bucket)).sort_by(order)
+            written.append(rewriting.write(of_bucket, month, int(bucket)))
         return written
 
     @contextlib.contextmanager
-    def _aside(self, move: Move) -> Iterator[str]:
+    def _aside(self, move: Move) -> Generator[str]:
         """Where rows that go are in the warehouse, for as long as it takes to tell of them."""
         passing = self.passing
         name = f"erased_{move.id}"

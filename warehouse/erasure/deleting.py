@@ -8,6 +8,9 @@ those. A run that is cut off has changed whole rows only, and the next one finds
 A row on the way to others goes only when all that it leads to is known (``grown``), and only when nothing references it
 any longer, so the server never deletes or empties a row of the person by itself.
 
+Where the partition key itself becomes a pseudonym, the row moves: a writer who waits for it just then is refused by
+PostgreSQL ("already moved to another partition", 40001), as whenever a row moves.
+
 What does not belong here: what is to happen (``planning``), and other stores.
 """
 
@@ -40,6 +43,8 @@ _PLACES = 100_000
 _FIRST, _MOST, _AIM = 200, 4_000, 0.06
 #: Milliseconds that a transaction, which has rows locked already, waits for another lock.
 _LOCK_TIMEOUT = 50
+#: Rows that are waited for at once, where others hold them again and again.
+_QUEUED = 20
 _ROUNDS, _PAUSE = 60, 0.5
 
 
@@ -114,6 +119,9 @@ class Erasing:
             ErasureRefused: numbers of rows that stay would change, or a row cannot be changed; what was done
                 stays done.
         """
+        keeps = any(step.action == "pseudonymise" for step in self.plan.steps)
+        if keeps and not self.scope.persons <= set(self.pseudonyms):
+            raise ErasureRefused([f"{self.system.system}: rows are kept by law, and not every person has a pseudonym"])
         self._done.clear()
         with translated(f"{self.system.system} (source)"):
             left: dict[str, int] = {}
@@ -193,19 +201,24 @@ class Erasing:
     ) -> None:
         """Batch by batch, until no row of a condition is left that can be had."""
         relation = sql.Identifier(*step.relation)
+        skip = True
         while True:
             gone = 0
             for part, bound, found in self.source.execute(queries.places(relation, condition, _PLACES)).fetchall():
                 rest = list(found)
                 while rest:
-                    some, rest = rest[: self._pace.rows], rest[self._pace.rows :]
-                    gone += self._batch(step, (part, bound), some, condition, emptied, unlinking)
-            if not gone:
+                    size = self._pace.rows if skip else _QUEUED
+                    some, rest = rest[:size], rest[size:]
+                    gone += self._batch(step, (part, bound), some, condition, emptied, unlinking, skip)
+                    if not skip:  # the rest is another moment's
+                        break
+            if not gone and not skip:
                 return
+            skip = bool(gone)  # a row that is always in somebody's hands is waited for in the queue, briefly
 
     def _batch(
         self, step: Step, part: tuple[int, str | None], some: Sequence[str], condition: sql.Composed,
-        emptied: Sequence[Emptied], unlinking: bool,
+        emptied: Sequence[Emptied], unlinking: bool, skip: bool,
     ) -> int:  # fmt: skip
         """One short transaction; none of its rows, if a lock is not to be had."""
         relation = sql.Identifier(*step.relation)
@@ -213,7 +226,8 @@ class Erasing:
         ways, totals = (() if unlinking else step.ways), (() if deletes or unlinking else step.totals)
 
         def here(places: Sequence[str]) -> sql.Composed:
-            listed = sql.SQL("{}::tid[]").format(sql.Literal(list(places)))
+            written = ",".join(f'"{place}"' for place in places)  # quoting each by the driver takes as long as deleting
+            listed = sql.SQL("{}::tid[]").format(sql.Literal(f"{{{written}}}"))
             return sql.SQL("{} AND {}").format(queries.at(*part, listed), condition)
 
         began = time.monotonic()
@@ -221,7 +235,7 @@ class Erasing:
             with self.source.transaction():
                 wait_at_most(self.source, _LOCK_TIMEOUT)
                 locked = self.source.execute(queries.lock(
-                    relation, here(some), to_delete=deletes, skip=True, ways=ways, totals=totals,
+                    relation, here(some), to_delete=deletes, skip=skip, ways=ways, totals=totals,
                 )).fetchall()  # fmt: skip
                 locked = [row for row in locked if self._known(step.table, ways, row[1 : 1 + len(ways)])]
                 if not locked:

@@ -27,6 +27,7 @@ class Estate:
         sources: operational databases by system, for a member of their tables' owner.
         warehouse: the warehouse, as the platform.
         lake: root of the cold tier.
+        objects: root of the buckets of documents and media.
         keys: what identifiers and scopes are sealed with.
     """
 
@@ -34,6 +35,7 @@ class Estate:
     sources: Mapping[str, Dsn]
     warehouse: Dsn
     lake: Store
+    objects: Store
     keys: Keys = field(repr=False)
 
     def places(self, system: str) -> Places:

@@ -8,8 +8,9 @@ What does not belong here: which values lead to a person (``scope``), what is em
 
 from __future__ import annotations
 
+import bisect
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence, Set
+from collections.abc import Generator, Iterable, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -32,6 +33,7 @@ from warehouse.lake.rewrite import Changed
 from warehouse.postgres.persons import rows_about
 
 _TEXT = ("text", "uuid", "character varying", "character(", "citext")
+_arrow: Any = pa
 _compute: Any = pc
 
 
@@ -143,8 +145,8 @@ class Marking:
         for name in self.wanted if subjects is None else subjects:
             if name in rows.column_names and (self.replacement is None or self._has_own(name, rows)):
                 column: Any = rows.column(name)
-                flags = _compute.is_in(_lowered(column, self._type(name)), value_set=self._sought[name])
-                found[name] = np.asarray(flags.fill_null(False).to_numpy()).astype(np.bool_)
+                lowered = _compute.utf8_lower(column) if self._type(name) == "citext" else column
+                found[name] = _flags(_compute.is_in(lowered, value_set=self._sought[name]))
                 if self.replacement is not None:
                     found[name] &= self._filled(name, rows)
         return found
@@ -163,7 +165,7 @@ class Marking:
         filled = np.zeros(rows.num_rows, np.bool_)
         for name in self.replacement.own[subject]:
             if name in rows.column_names:
-                filled |= np.asarray(rows.column(name).is_valid().to_numpy()).astype(np.bool_)
+                filled |= _flags(rows.column(name).is_valid())
         return filled
 
     def may_hold(self, subject: str, lowest: Any, highest: Any) -> bool:
@@ -171,8 +173,8 @@ class Marking:
         if self._type(subject) == "citext":
             return True
         values = self._ordered[subject]
-        at = int(np.searchsorted(values, lowest)) if isinstance(values, np.ndarray) else _first(values, lowest)
-        return at < len(values) and bool(values[at] <= highest)
+        at = bisect.bisect_left(values, lowest)
+        return at < len(values) and values[at] <= highest
 
     def buckets(self, layout: Layout) -> Set[int] | None:
         """Where in the lake rows can be by the layout's subject; None: anywhere."""
@@ -180,7 +182,7 @@ class Marking:
             return None
         kind = self._type(layout.subject)
         if layout.whole:
-            return {layout.bucket_of(int(value)) for value in self.wanted[layout.subject]}
+            return {layout.bucket_of(value) for value in self._sought[layout.subject].to_pylist()}
         # Else equal values may have been printed differently.
         if kind in ("text", "uuid") or kind.startswith("character varying"):
             return {layout.bucket_of(value) for value in self.wanted[layout.subject]}
@@ -208,10 +210,10 @@ class Marking:
         stays = rows
         for name in self.changed:
             if name in rows.column_names:
-                becomes = _compute.replace_with_mask(
-                    rows.column(name).combine_chunks(), pa.array(goes), made.column(name).combine_chunks()
-                )
-                stays = stays.set_column(rows.column_names.index(name), rows.schema.field(name), becomes)
+                column: Any = rows.column(name)
+                values: Any = made.column(name)
+                becomes = _compute.replace_with_mask(column.combine_chunks(), pa.array(goes), values.combine_chunks())
+                stays = _with_column(stays, name, becomes)
         return Changed(stays, gone, made)
 
     def _made(self, gone: pa.Table, marks: Mapping[str, NDArray[np.bool_]]) -> pa.Table:
@@ -224,13 +226,14 @@ class Marking:
             for subject in reversed(self._owners(name)):
                 if subject not in marks:
                     continue
-                becomes: Any = pa.scalar(None, column.type)
+                becomes = _arrow.scalar(None, column.type)
                 if self._keeps_a_key(name, subject):
                     known = self.replacement.pseudonyms
-                    keys = [known.get(text) for text in gone.column(name).cast(pa.string()).to_pylist()]
-                    becomes = pa.array(keys, pa.string()).cast(column.type)
+                    texts: Any = gone.column(name).cast(pa.string())
+                    keys: Any = pa.array([known.get(text) for text in texts.to_pylist()], pa.string())
+                    becomes = keys.cast(column.type)
                 column = _compute.if_else(pa.array(marks[subject]), becomes, column)
-            made = made.set_column(gone.column_names.index(name), gone.schema.field(name), column)
+            made = _with_column(made, name, column)
         return made
 
     def _type(self, name: str) -> str:
@@ -242,25 +245,20 @@ class Marking:
         return {name: self._array(name, values) for name, values in self.wanted.items()}
 
     @cached_property
-    def _ordered(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, values in self._sought.items():
-            plain = values.to_numpy(zero_copy_only=False) if pa.types.is_integer(values.type) else values.to_pylist()
-            found[name] = np.sort(plain) if isinstance(plain, np.ndarray) else sorted(plain)
-        return found
+    def _ordered(self) -> dict[str, list[Any]]:
+        return {name: sorted(values.to_pylist()) for name, values in self._sought.items()}
 
     def _array(self, name: str, values: Set[str]) -> Any:
         column = next(column for column in self.columns if column.name == name)
         try:
             if pa.types.is_integer(column.arrow):
-                low, high = np.iinfo(column.arrow.to_pandas_dtype()).min, np.iinfo(column.arrow.to_pandas_dtype()).max
-                return pa.array([each for each in map(int, values) if low <= each <= high], column.arrow)
+                bound = 2 ** (column.arrow.bit_width - 1)
+                return pa.array([each for each in map(int, values) if -bound <= each < bound], column.arrow)
             if pa.types.is_decimal(column.arrow):
                 return pa.array([Decimal(value) for value in values]).cast(column.arrow)
             if column.type_name.startswith(_TEXT):
-                return pa.array(
-                    [_low(value) if column.type_name == "citext" else value for value in values], pa.string()
-                )
+                lowered = column.type_name == "citext"
+                return pa.array([value.lower() if lowered else value for value in values], pa.string())
         except (ValueError, ArithmeticError, pa.ArrowInvalid):
             raise unfit(name, column.type_name) from None
         raise unfit(name, column.type_name)
@@ -297,15 +295,10 @@ def column_types(connection: psycopg.Connection[Any], relation: sql.Identifier) 
     return dict(rows.fetchall())
 
 
-def _low(text: str) -> str:
-    return text.lower()
+def _with_column(rows: pa.Table, name: str, values: Any) -> pa.Table:
+    fields: Any = rows.schema
+    return rows.set_column(rows.column_names.index(name), fields.field(name), values)
 
 
-def _lowered(column: Any, type_name: str) -> Any:
-    return _compute.utf8_lower(column) if type_name == "citext" else column
-
-
-def _first(values: Sequence[Any], lowest: Any) -> int:
-    import bisect
-
-    return bisect.bisect_left(values, lowest)
+def _flags(found: Any) -> NDArray[np.bool_]:
+    return found.fill_null(False).to_numpy(zero_copy_only=False).astype(np.bool_)

@@ -1,7 +1,7 @@
 """Plan a request, and carry an approved one out, from wherever it was left.
 
-Each step ends in a state of the request, and can be taken again by anybody from there: what is erased is not there to be
-erased twice, and what was promised is counted anew at the end. Tombstones are committed, and copied out of the
+Each step ends in a state of the request, and can be taken again by anybody from there: what is erased is not there to
+be erased twice, and what was promised is counted anew at the end. Tombstones are committed, and copied out of the
 cluster, before the first row is deleted.
 
 What does not belong here: what happens in each store (``operational``, ``below``).
@@ -16,16 +16,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from warehouse.catalog.version import policy_version
 from warehouse.erasure.below import erase_below
 from warehouse.erasure.deleting import erase_operational
 from warehouse.erasure.estate import Estate, Kept, pack, unpack
+from warehouse.erasure.objects import remove_objects
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.persons import find_persons
 from warehouse.erasure.remnants import sweep
 from warehouse.erasure.replacing import make_pseudonyms
 from warehouse.erasure.scope import Scope, find_scope
-from warehouse.erasure.survey import ACTIONS, Line, Survey, policy_digest, replacement, survey
-from warehouse.errors import Busy, LegalHold, RequestRefused, TransientError
+from warehouse.erasure.survey import ACTIONS, Line, Survey, replacement, survey
+from warehouse.errors import Busy, LakeUnavailable, LegalHold, RequestRefused, TransientError
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect
 from warehouse.state.audit import head_kept, note
@@ -105,7 +107,9 @@ def plan_request(estate: Estate, request: int) -> tuple[Plan, Survey]:
         persons = {name: len(each.scope.persons) for name, each in kept.items()}
         with operator.transaction():
             write_scope(operator, request, pack(kept, estate.keys, request))
-            plan = seal_plan(operator, request, surveyed.document(request, found.law, persons, policy_digest(estate)))
+            plan = seal_plan(
+                operator, request, surveyed.document(request, found.law, persons, policy_version(estate.catalog))
+            )
             move_request(operator, request, "planned", {"plan": plan.sha256})
             move_request(operator, request, "awaiting_approval")
         return plan, surveyed
@@ -195,7 +199,7 @@ def run_request(
     estate: Estate,
     request: int,
     *,
-    rebuild: Callable[[Sequence[str]], None] = lambda _: None,
+    rebuild: Callable[[Mapping[str, Scope]], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
     run_id: str | None = None,
 ) -> Outcome:
@@ -204,7 +208,7 @@ def run_request(
     Args:
         estate: every store.
         request: which.
-        rebuild: makes the models anew of which tables of the named systems changed.
+        rebuild: makes the models of the systems anew, and takes the persons out of what is left of them there.
         tell: is told of each step.
         run_id: noted in the ledger.
 
@@ -264,7 +268,7 @@ class _Case:
                 f"request {self.request.id}: its approval is over", hint="Nothing was deleted. Plan it anew."
             )
         _refuse_held(self.operator, self.request.id, self.kept)
-        if self.plan.document["policy"] != policy_digest(self.estate):
+        if self.plan.document["policy"] != policy_version(self.estate.catalog):
             self._drifted("the catalog has changed")
         now_there = survey(self.estate, _scoped(self.estate, self.operator, self.request.id))
         if _by_place(now_there.lines) != _by_place(self.lines):
@@ -278,7 +282,7 @@ class _Case:
             hint="Nothing was deleted. Plan it anew, and have that approved: `drivetrain erasure plan`.",
         )
 
-    def go_on(self, rebuild: Callable[[Sequence[str]], None]) -> Outcome:
+    def go_on(self, rebuild: Callable[[Mapping[str, Scope]], None]) -> Outcome:
         """From restricting to the end."""
         done: Counter[tuple[str, str]] = Counter()
         if self._state() == "restricting":
@@ -291,7 +295,7 @@ class _Case:
             self._move("rebuilding")
         if self._state() == "rebuilding":
             self.tell("models")
-            rebuild(sorted(self.kept))
+            rebuild({name: each.scope for name, each in sorted(self.kept.items())})
             self._move("verifying_erasure")
         residual = self._residual()
         if residual:
@@ -322,6 +326,8 @@ class _Case:
     def _erase(self) -> Counter[tuple[str, str]]:
         done: Counter[tuple[str, str]] = Counter()
         for name in sorted(self.kept):
+            self.tell(f"{name} (objects)")
+            done += self._erase_objects(name)
             self.tell(f"{name} (operational)")
             done += self._erase_operational(name)
         for name, each in sorted(self.kept.items()):
@@ -345,6 +351,20 @@ class _Case:
         holding = _holding(connection, self.kept)
         if holding:
             raise LegalHold(f"request {self.request.id}: {holding[0]} is new", hint="What had not gone stays.")
+
+    def _erase_objects(self, name: str) -> Counter[tuple[str, str]]:
+        """Before the rows go that name them."""
+        system, each = self.estate.catalog.systems[name], self.kept[name]
+        with connect(self.estate.sources[name], see_all_rows=True, application=_APPLICATION) as source:
+            readers = [operational_reader(source, system), raw_reader(self.operator, system)]
+            erased = remove_objects(self.estate.objects, system, each.scope, readers)
+        for bucket in erased:
+            if bucket.residual:
+                raise LakeUnavailable(
+                    f"request {self.request.id}: {bucket.residual} objects of {bucket.bucket} could not be removed",
+                    hint="Its other objects are gone. May the platform delete there? Run the request again.",
+                )
+        return Counter({("objects", bucket.bucket): bucket.removed for bucket in erased})
 
     def _erase_operational(self, name: str) -> Counter[tuple[str, str]]:
         system, each = self.estate.catalog.systems[name], self.kept[name]
@@ -378,5 +398,5 @@ def _by_place(lines: Sequence[Line]) -> dict[tuple[str, str], int]:
     """Rows by table: at its source, and below it, whichever tier they are in by now."""
     found: Counter[tuple[str, str]] = Counter()
     for line in lines:
-        found["operational" if line.store == "operational" else "below", line.place] += line.expected
+        found[line.store if line.store in ("objects", "operational") else "below", line.place] += line.expected
     return dict(found)

@@ -5,7 +5,8 @@ What does not belong here: doing it (``carrying``), and who lets it be done.
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,15 +14,15 @@ from typing import Any, Literal
 from warehouse.catalog.model import System
 from warehouse.erasure.below import look_below
 from warehouse.erasure.estate import Estate, Kept
-from warehouse.erasure.operational import look_operational
+from warehouse.erasure.objects import SealedObject, find_objects, seal
+from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.passing import Found
 from warehouse.erasure.replacing import Replacement, replacement_of
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect
-from warehouse.state.requests import canonical
 from warehouse.state.tiered import tiered
 
-StoreKind = Literal["operational", "warehouse", "lake"]
+StoreKind = Literal["objects", "operational", "warehouse", "lake"]
 ACTIONS = ("delete", "redact", "pseudonymise")
 _STORE: Mapping[str, StoreKind] = {"warm": "warehouse", "kept": "warehouse", "cold": "lake", "left": "operational"}
 
@@ -32,7 +33,7 @@ class Line:
 
     Attributes:
         store: which.
-        place: ``system.table``.
+        place: ``system.table``, or of objects the bucket.
         action: what becomes of the rows.
         expected: how many rows.
         basis: of a law that keeps them; empty where they go.
@@ -54,11 +55,13 @@ class Survey:
 
     Attributes:
         lines: where there are rows.
+        objects: each object with its versions, by keyed digest: others may not come in their place.
         spared: tables that a policy leaves as they are although persons lead there, with the written reason.
         notes: what else changes.
     """
 
     lines: tuple[Line, ...]
+    objects: tuple[SealedObject, ...]
     spared: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
@@ -76,6 +79,7 @@ class Survey:
                 }
                 for each in self.lines
             ],
+            "objects": [dataclasses.asdict(each) for each in self.objects],
             "spared": [{"place": place, "reason": reason} for place, reason in self.spared],
             "notes": list(self.notes),
         }  # fmt: skip
@@ -90,6 +94,7 @@ def survey(estate: Estate, kept: Mapping[str, Kept]) -> Survey:
         LakeUnavailable, ServerUnavailable: a store does not answer.
     """
     lines: list[Line] = []
+    objects: list[SealedObject] = []
     spared: list[tuple[str, str]] = []
     notes: list[str] = []
     for name, each in sorted(kept.items()):
@@ -98,6 +103,15 @@ def survey(estate: Estate, kept: Mapping[str, Kept]) -> Survey:
             connect(estate.sources[name], see_all_rows=True, application="drivetrain erasure") as source,
             connect(estate.warehouse, read_only=True, application="drivetrain erasure") as warehouse,
         ):
+            readers = [operational_reader(source, system), raw_reader(warehouse, system)]
+            sealed = seal(
+                find_objects(estate.objects, system, each.scope, readers), estate.keys.digest("objects", name)
+            )
+            objects += sealed
+            lines += [
+                Line("objects", bucket, "delete", count)
+                for bucket, count in sorted(Counter(of.bucket for of in sealed).items())
+            ]
             looked = look_operational(source, system, each.scope)
             notes += looked.notes
             lines += [
@@ -111,7 +125,7 @@ def survey(estate: Estate, kept: Mapping[str, Kept]) -> Survey:
                     lines += _below(estate, system, table, each, warehouse, source)
                 elif policy.erasure.reason:
                     spared.append((f"{name}.{table}", policy.erasure.reason))
-    return Survey(tuple(lines), tuple(spared), tuple(notes))
+    return Survey(tuple(lines), tuple(objects), tuple(spared), tuple(notes))
 
 
 def replacement(system: System, table: str, kept: Kept) -> Replacement | None:
@@ -144,9 +158,3 @@ def _below(
 
 def _basis(system: System, table: str) -> str:
     return system.tables[table].erasure.basis or ""
-
-
-def policy_digest(estate: Estate) -> str:
-    """Which catalog a plan was made by."""
-    document = estate.catalog.model_dump(mode="json", by_alias=True)
-    return hashlib.sha256(canonical(document).encode()).hexdigest()

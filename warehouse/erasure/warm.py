@@ -23,7 +23,7 @@ from warehouse.state.raw_store import RawTable
 _TRUE = sql.SQL("true")
 
 
-def months_of(raw: RawTable) -> list[dt.date | None]:
+def months_of(raw: RawTable) -> Sequence[dt.date | None]:
     """The months that a raw table has; None: it is not kept by month."""
     if raw.month_column is not None:
         return sorted(raw.months())

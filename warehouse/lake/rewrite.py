@@ -1,8 +1,8 @@
 """Write files of the lake anew without some of their rows, or with others in their place.
 
 Files are never changed. A new one has what the old one had, value by value, but for what its caller takes out or
-changes: it is read back from the store and compared. Of those rows alone the hash is taken: that of a month follows from
-it. What does not belong here: which rows, and when readers take the new files.
+changes: it is read back from the store and compared. Of those rows alone the hash is taken: that of a month follows.
+What does not belong here: which rows, and when readers take the new files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from warehouse.errors import ExportRefused
 from warehouse.lake.columns import LakeColumn, schema_of
 from warehouse.lake.export import (
     ROW_GROUP,
-    WORKERS,
     Content,
     DataFile,
     content_of_batches,
@@ -31,6 +30,9 @@ from warehouse.lake.export import (
 )
 from warehouse.lake.layout import MONTH, file_path
 from warehouse.lake.store import Store
+
+#: Files that are written at a time, while others wait for the store; and rows that are in memory for it, about.
+AT_ONCE, ROWS_AT_ONCE = 4, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,14 @@ class Rewriting:
     name: str
 
     def run(self, files: Sequence[DataFile]) -> Generator[Rewritten]:
-        """Write files anew, two at a time; nobody reads them before they are committed.
+        """Write files anew, some at a time; nobody reads them before they are committed.
 
         Raises:
             LakeUnavailable: the store refused.
             ExportRefused: a file is not what was written.
         """
-        with ThreadPoolExecutor(WORKERS) as pool:
+        largest = max((file.rows for file in files), default=1)
+        with ThreadPoolExecutor(max(1, min(AT_ONCE, ROWS_AT_ONCE // max(1, largest)))) as pool:
             for made in pool.map(self._rewritten, files):
                 if made is not None:
                     yield made
@@ -138,8 +141,8 @@ def content_of_table(rows: pa.Table, stored: Sequence[LakeColumn]) -> Content:
 
 
 def _read(content: bytes) -> pa.Table:
-    read: Any = pq.read_table  # type: ignore[reportUnknownMemberType]
-    return read(pa.BufferReader(content))
+    file: Any = pq.ParquetFile(pa.BufferReader(content))
+    return file.read(use_threads=False)  # several files are read at once
 
 
 def _same(rows: pa.Table, others: pa.Table) -> bool:

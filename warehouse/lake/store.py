@@ -199,6 +199,25 @@ class Store:
                     return found
                 asked |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
+    def abort_uploads(self, prefix: str = "") -> int:
+        """End uploads in parts that nobody finished, of objects whose path begins so; how many there were.
+
+        Their parts are kept, and are in no listing of objects.
+        """
+        if self.local:
+            return 0
+        ended = 0
+        with self._told(prefix):
+            asked: dict[str, str] = {"Prefix": self._key(prefix)}
+            while True:
+                page = self._ask("list_multipart_uploads", **asked)
+                for each in page.get("Uploads", []):
+                    self._ask("abort_multipart_upload", Key=each["Key"], UploadId=each["UploadId"])
+                    ended += 1
+                if not page.get("IsTruncated"):
+                    return ended
+                asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
     def _key(self, path: str) -> str:
         """Of an object within its bucket."""
         return self._at(path).partition("/")[2]

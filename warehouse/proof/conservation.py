@@ -1,9 +1,9 @@
 """Every row accounted for: what the ledger says of each month, held against the stores themselves.
 
-For a month that left its source, what came from there is what the warehouse has of it, what the lake has, what reached
-its retention and what was erased: neither less (lost) nor more (duplicated). What the lake's table has is what the
-ledger's moves wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads every byte: files are
-loaded back into PostgreSQL, cast to the columns' own types, and hashed there.
+For a month that left its source, what came from there is what the warehouse has of it, what the lake has, what
+reached its retention and what was erased: neither less (lost) nor more (duplicated). What the lake's table has is what
+the ledger's moves wrote, and nothing else (resurrected), and each file is what was written (altered). ``deep`` reads
+every byte: files are loaded back into PostgreSQL, cast to the columns' own types, and hashed there.
 
 What does not belong here: mending anything; and any code of the verbs whose work this is.
 """

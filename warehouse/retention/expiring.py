@@ -7,6 +7,7 @@ What does not belong here: what is due (``plan``).
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import threading
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from warehouse.errors import Busy, CatalogMismatch, ExportRefused, LegalHold
+from warehouse.errors import Busy, CatalogMismatch, ExportRefused, LakeUnavailable, LegalHold
 from warehouse.lake.export import NOTHING, Content, DataFile, content_on_server
 from warehouse.lake.rewrite import Changed, Rewriting
 from warehouse.postgres.fingerprints import WHOLE, fingerprints, total
@@ -215,7 +216,8 @@ class Expiring:
         written: list[DataFile] = []
         gone = move.content
         lake = self.table.lake
-        pass_ = Rewriting(lake.store, lake.columns, lake.time, seen, f"{move.export}-{os.urandom(4).hex()}")
+        noted = False
+        rewriting = Rewriting(lake.store, lake.columns, lake.time, seen, f"{move.export}-{os.urandom(4).hex()}")
         try:
             if step.kind == "rewrite":
                 of_month = read_files(self.warehouse, move)
@@ -224,7 +226,7 @@ class Expiring:
                         f"{move.name}: its files have {rows:,} rows, and the ledger {move.content.rows:,}",
                         hint="Nothing was removed. `drivetrain prove --deep` says what is wrong.",
                     )
-                made = {each.file.path: each for each in pass_.run(of_month)}
+                made = {each.file.path: each for each in rewriting.run(of_month)}
                 written = [each.now for each in made.values() if each.now is not None]
                 files = [file for file in of_month if file.path not in made] + written
                 gone = sum((each.gone_content for each in made.values()), NOTHING)
@@ -237,8 +239,11 @@ class Expiring:
                 )  # fmt: skip
                 replace_files(self.warehouse, move, files, move.content - gone, step.reason, self.run_id)
                 self._amend_cold(step.month, bool(files))
+                noted = True  # a commit that is not confirmed may have been made: the files must stay
         except BaseException:
-            pass_.forsake(f"{step.month:%Y-%m}")
+            if not noted:
+                with contextlib.suppress(LakeUnavailable):
+                    rewriting.forsake(f"{step.month:%Y-%m}")
             raise
         self._settle(expiry, step.month, written)
         return gone.rows

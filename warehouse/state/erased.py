@@ -1,7 +1,7 @@
 """The ledger of erasure below the source: how many rows of which month went from which tier, or were changed.
 
-It holds counts and hashes, and nothing that tells whose they were. Like all of ``warehouse.state``, every function works
-on the caller's connection and commits nothing.
+It holds counts and hashes, and nothing that tells whose they were. Like all of ``warehouse.state``, every function
+works on the caller's connection and commits nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def begin_erased(
         "INSERT INTO platform.erased (batch, system, table_name, month, tier, move, state, rows, changed, gone_hash,"
         " made_hash, columns, run_id, counts)"
         " SELECT %(batch)s, %(system)s, %(table)s, %(month)s::date, %(tier)s, %(move)s::bigint, 'begun',"
-        " %(rows)s::bigint, %(changed)s::bigint, %(gone)s::numeric, %(made)s::numeric, %(columns)s::integer, %(run_id)s,"
+        " %(rows)s::bigint, %(changed)s::bigint, %(gone)s::numeric, %(made)s::numeric, %(columns)s::integer,"
+        " %(run_id)s,"
         " %(tier)s::text IN ('warm', 'cold') AND EXISTS ("
         "SELECT FROM platform.tier_move WHERE from_tier = 'hot' AND state IN ('flipped', 'dropped')"
         " AND system = %(system)s AND table_name = %(table)s AND month = %(month)s::date) RETURNING id",

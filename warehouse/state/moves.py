@@ -217,8 +217,8 @@ def replace_files(
 def amend_kept(connection: Connection, move: Move, kept: Content, why: str, run_id: str | None = None) -> None:
     """What is kept of a move has other rows from now on; its drop compares with these."""
     changed = connection.execute(
-        "UPDATE platform.tier_move SET kept_rows = %s, kept_hash = %s, kept_columns = %s, changed_at = clock_timestamp()"
-        " WHERE id = %s AND state = %s",
+        "UPDATE platform.tier_move SET kept_rows = %s, kept_hash = %s, kept_columns = %s,"
+        " changed_at = clock_timestamp() WHERE id = %s AND state = %s",
         (kept.rows, kept.hash, kept.columns, move.id, move.state),
     ).rowcount
     if not changed:

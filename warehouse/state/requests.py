@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from psycopg import sql
 
+from warehouse.canonical import canonical
 from warehouse.errors import RequestRefused
 from warehouse.postgres.sessions import Connection
 
@@ -101,11 +102,6 @@ class Person:
     confirmed_by: str
 
 
-def canonical(document: Mapping[str, Any]) -> str:
-    """A document's one spelling: keys sorted, no spaces, UTF-8; what its digest is of."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
 def file_request(
     connection: Connection,
     kind: RequestKind,
@@ -168,7 +164,7 @@ def approve_request(connection: Connection, request: int, sha256: str, valid_for
 
 def seal_plan(connection: Connection, request: int, document: Mapping[str, Any]) -> Plan:
     """As the operator: note what the request demands."""
-    text = canonical(document)
+    text = canonical(document).decode()
     connection.execute(
         "INSERT INTO platform.erasure_plan (request, document, canonical, sha256) VALUES (%s, %s, %s, %s)",
         (request, text, text, hashlib.sha256(text.encode()).digest()),

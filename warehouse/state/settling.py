@@ -1,7 +1,7 @@
 """The lake has what the ledger says of some months, and nothing else: the last step of whoever takes files out of it.
 
-First the ledger says which files a month has; then its rows leave the lake's table and the lake, here. Whoever is cut off
-between does it again.
+First the ledger says which files a month has; then all others leave the lake's table and the lake, here. Whoever is cut
+off between does it again.
 What does not belong here: which files.
 """
 

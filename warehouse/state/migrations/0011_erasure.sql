@@ -33,7 +33,7 @@ DECLARE
     last audit.event;
     entry audit.event;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('drivetrain audit', 0));  -- one entry after the other
+    LOCK TABLE audit.event IN SHARE ROW EXCLUSIVE MODE;  -- one entry after the other; whoever reads does not wait
     SELECT * INTO last FROM audit.event ORDER BY id DESC LIMIT 1;
     entry.id := coalesce(last.id, 0) + 1;
     entry.at := clock_timestamp();

