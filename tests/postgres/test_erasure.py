@@ -14,10 +14,14 @@ from officers import Desk, Officers, officers
 from tiering import TIERS, moved, places, proven
 
 from demo.servers import Servers
+from demo.servers.model import VERIFIER
 from resources import erasure
 from resources.settings import Settings
 from warehouse.errors import AccessDenied, ConfigurationError, ErasureRefused, LegalHold, RequestRefused
 from warehouse.lake.store import Store
+from warehouse.postgres.sessions import Dsn, connect
+from warehouse.proof.absence import Stores, prove_absence
+from warehouse.proof.absence_sought import Sought, read_known
 
 NOTHING: Any = lambda _: None  # noqa: E731
 
@@ -162,6 +166,21 @@ def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
         log = str(admin.execute("SELECT * FROM audit.event WHERE request = %s", (number,)).fetchall())
         assert "rider3" not in log and "'3'" not in log
     assert desk("auditor", "audit", "verify", "--json")["holds"]
+
+
+def test_who_did_not_erase_finds_them_before_and_not_after(desk: Desk) -> None:
+    """Another role and other code, over all stores and every byte; whoever did it is not asked."""
+    bench, lake = desk.bench, to_the_lake(desk)
+    verifier = Dsn(bench.pair.servers.server("warehouse").dsn(bench.pair.warehouse, VERIFIER))
+    stores = Stores(verifier, {bench.name: bench.pair.primary}, lake)
+    with connect(bench.pair.primary, see_all_rows=True) as source:
+        known = read_known(source, bench.system, {"3"})
+    sought = Sought(bench.system, {"3"}, {"work": {"bike": {"30", "31"}}}, known=known)
+    before = prove_absence([sought], stores, deep=True)
+    assert {each.store for each in before.residues if each.kind == "row"} == {"operational", "warehouse", "lake"}
+    assert run(desk, approved(desk)).residual == {}
+    after = prove_absence([sought], stores, deep=True)
+    assert (after.residues, after.unseen) == ((), ())
 
 
 def test_nobody_brings_them_back(desk: Desk) -> None:
