@@ -247,6 +247,10 @@ ROWS = {
         "CREATE TABLE elsewhere (LIKE order_events); INSERT INTO elsewhere VALUES (1, 70, 'home'), (2, 70, NULL)",
         "DROP TABLE elsewhere", ("operational", "source.elsewhere", "", "row", 1, True),
     ),
+    "a table that inherits": (
+        "source", "CREATE TABLE more_bikes () INHERITS (bikes); INSERT INTO more_bikes VALUES (5, 7, 'f')",
+        "DROP TABLE more_bikes", ("operational", "source.more_bikes", "", "row", 1, True),
+    ),
     "a materialised view": (
         "source", "CREATE MATERIALIZED VIEW busy AS SELECT 8::bigint AS rider_id, 3 AS rides",
         "DROP MATERIALIZED VIEW busy", ("operational", "source.busy", "", "row", 1, True),
