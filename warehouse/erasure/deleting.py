@@ -46,6 +46,8 @@ _LOCK_TIMEOUT = 50
 #: Rows that are waited for at once, where others hold them again and again.
 _QUEUED = 20
 _ROUNDS, _PAUSE = 60, 0.5
+#: What others do at the same moment, the last a row that moves to another partition: the next look finds it there.
+_IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,7 @@ class Erasing:
                     gone = self.source.execute(queries.delete(relation, mine, _free(step))).rowcount
                 else:
                     gone = self._change(step, relation, mine, emptied, totals, [r[1 + len(ways) :] for r in locked])
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
+        except _IN_THE_WAY:
             self._pace.note(self._pace.rows, 1.0)
             return 0
         except errors.ForeignKeyViolation as error:
@@ -315,7 +317,7 @@ class Erasing:
                 if len(steps) > 1 and sum(gone.values()) < locked:  # others reference one of them still
                     gone.clear()
                     raise Rollback(transaction)
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
+        except _IN_THE_WAY:
             return
         except errors.ForeignKeyViolation as error:
             raise _refused(steps[0], error.diag.message_primary) from None

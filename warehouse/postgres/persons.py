@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg import sql
 
+from warehouse.errors import CatalogMismatch
 from warehouse.postgres.sessions import Connection, translated
 
 _WHOLE = {"smallint": 15, "integer": 31, "bigint": 63}
@@ -28,6 +29,9 @@ def rows_about(types: Mapping[str, str], values: Mapping[str, Set[str]]) -> sql.
     Args:
         types: of the columns, as ``format_type()`` spells them.
         values: by column, as the server prints them.
+
+    Raises:
+        CatalogMismatch: a value is no number, and the column has numbers. The value is not quoted.
     """
     parts = [
         sql.SQL("{} = ANY({}::text[]::{}[])").format(
@@ -36,16 +40,21 @@ def rows_about(types: Mapping[str, str], values: Mapping[str, Set[str]]) -> sql.
             sql.SQL(types[column]),  # type: ignore[arg-type]  # format_type() output
         )
         for column, wanted in sorted(values.items())
-        if (fitting := _fitting(types[column], wanted))
+        if (fitting := _fitting(column, types[column], wanted))
     ]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(parts)) if parts else sql.SQL("false").format()
 
 
-def _fitting(type_name: str, values: Set[str]) -> list[str]:
+def _fitting(column: str, type_name: str, values: Set[str]) -> list[str]:
     """A column of a narrower number than the one it follows has none of what does not fit into it."""
     if (bits := _WHOLE.get(type_name)) is None:
         return sorted(values)
-    return sorted(v for v in values if _DIGITS.fullmatch(v) and -(1 << bits) <= int(v) < 1 << bits)
+    if any(_DIGITS.fullmatch(value) is None for value in values):
+        raise CatalogMismatch(
+            f"{column}: values that lead to a person are no numbers, and the column is {type_name}",
+            hint="Mend subjects: of the table, or the type of the column that they lead to.",
+        )
+    return sorted(value for value in values if -(1 << bits) <= int(value) < 1 << bits)
 
 
 def column_types(connection: Connection, relation: sql.Identifier) -> dict[str, str]:
