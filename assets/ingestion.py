@@ -137,6 +137,7 @@ def _result_metadata(result: TableResult) -> dict[str, Any]:
     return {
         "dagster/row_count": result.rows,
         "rows_written": result.rows_written,
+        **({"rows_of_erased_persons_left_out": result.kept_out} if result.kept_out else {}),
         "bytes_moved": result.bytes_moved,
         "seconds": round(result.seconds, 3),
         "source_rows": proof.source.rows,

@@ -6,25 +6,25 @@ What does not belong here: what a request does (``warehouse.erasure``), and who 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from resources.absence import models_of
 from resources.dbt import ensure_manifest
 from resources.keys import ensure_keys, load_keys
 from resources.officers import signed_in
 from resources.settings import Settings
 from resources.subjects import find_subjects, systems_with_persons
 from warehouse.catalog.laws import load_laws
-from warehouse.catalog.model import Law, System
+from warehouse.catalog.model import Law
+from warehouse.erasure.carrying import Outcome, run_request
 from warehouse.erasure.deadlines import deadlines
 from warehouse.erasure.estate import Estate
 from warehouse.erasure.identifiers import Identifier
 from warehouse.erasure.models import NamingColumn
 from warehouse.erasure.models import forget_in_models as forget
 from warehouse.erasure.persons import Match
-from warehouse.erasure.requests import Outcome, plan_request, run_request
+from warehouse.erasure.requests import plan_request
 from warehouse.erasure.scope import Scope
 from warehouse.erasure.survey import Survey
 from warehouse.errors import ConfigurationError, RequestRefused
@@ -208,33 +208,18 @@ def run(
 
 def forget_in_models(settings: Settings, scopes: Mapping[str, Scope]) -> dict[str, int]:
     """Take persons out of models that name them still after they were made anew; rows by table."""
-    manifest: Any = json.loads(ensure_manifest(settings).read_text(encoding="utf-8"))
-    nodes = [each for each in manifest["nodes"].values() if each["resource_type"] in ("model", "snapshot")]
-    catalog = settings.catalog()
+    models = models_of(ensure_manifest(settings), settings.catalog().systems)
     gone: dict[str, int] = {}
     with connect(settings.warehouse(), application="drivetrain erasure") as warehouse:
         for name, scope in scopes.items():
             columns = [
-                NamingColumn(node["schema"], node["alias"], column)
-                for node in nodes
-                if name in node["fqn"] and node["config"]["materialized"] in ("table", "incremental", "snapshot")
-                for column in naming_columns(node, catalog.systems[name])
+                NamingColumn(schema, table, column)
+                for (schema, table), model in models.items()
+                if model.system == name
+                for column in sorted(model.persons)
             ]
             gone |= forget(warehouse, columns, scope.persons)
     return gone
-
-
-def naming_columns(node: Any, system: System) -> list[str]:
-    """Columns of a model that have keys of persons: by its own words, or of a snapshot by those of its table."""
-    told = [
-        each["name"]
-        for each in node["columns"].values()
-        if each["config"].get("meta", {}).get("personal") == "person_id"
-    ]
-    if told or node["resource_type"] != "snapshot":
-        return told
-    table = system.tables.get(node["name"].partition("__")[2])
-    return [] if table is None else [subject.column for subject in table.subjects if subject.table is None]
 
 
 def requests(settings: Settings) -> list[Request]:

@@ -19,7 +19,7 @@ from benchmarks.model import LIMIT, OURS, Benchmark, BenchmarkError, Prepared, S
 from benchmarks.processes import timed
 from benchmarks.stage import Stage
 from warehouse.catalog.naming import left_name
-from warehouse.lake.export import Content, content_on_server
+from warehouse.lake.content import Content, content_on_server
 from warehouse.postgres.sessions import Dsn, connect
 
 _MONTH, _AT, _KEEP = dt.date(2024, 1, 1), dt.datetime(2024, 3, 20, tzinfo=dt.UTC), dt.timedelta(days=7)

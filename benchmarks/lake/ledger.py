@@ -26,8 +26,9 @@ from benchmarks.stage import Stage
 from warehouse.catalog.periods import shifted
 from warehouse.ingest import Months, ingest_table, open_snapshot
 from warehouse.lake.columns import schema_of
+from warehouse.lake.content import NOTHING, content_of
 from warehouse.lake.delta import LakeTable
-from warehouse.lake.export import NOTHING, DataFile, content_of, encoded, export_name
+from warehouse.lake.export import DataFile, encoded, export_name
 from warehouse.lake.layout import file_path
 from warehouse.lake.store import Store, Stored
 from warehouse.postgres.sessions import Connection, connect

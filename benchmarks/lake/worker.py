@@ -18,8 +18,9 @@ import deltalake  # noqa: F401
 from psycopg import sql
 
 from benchmarks.lake.samples import TABLE, columns, layout
+from warehouse.lake.content import content_on_server
 from warehouse.lake.delta import LakeTable
-from warehouse.lake.export import Part, content_on_server, export_name, read_back, refuse_infinite, write_files
+from warehouse.lake.export import Part, export_name, read_back, refuse_infinite, write_files
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn, connect
 

@@ -18,8 +18,8 @@ from resources import erasure
 from resources.settings import Settings
 from warehouse.catalog.age import Age, parse_age
 from warehouse.catalog.model import IdentifierKind, Law
+from warehouse.erasure.carrying import Outcome
 from warehouse.erasure.persons import Match
-from warehouse.erasure.requests import Outcome
 from warehouse.erasure.scope import Scope
 from warehouse.errors import ConfigurationError, DrivetrainError, listed
 from warehouse.state.requests import DENIALS, Request, RequestKind

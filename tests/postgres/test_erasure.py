@@ -17,7 +17,10 @@ from demo.servers import Servers
 from demo.servers.model import VERIFIER
 from resources import erasure
 from resources.settings import Settings
-from warehouse.errors import AccessDenied, ConfigurationError, ErasureRefused, LegalHold, RequestRefused
+from warehouse.erasure import carrying
+from warehouse.erasure.carrying import Outcome
+from warehouse.erasure.models import NamingColumn, forget_in_models
+from warehouse.errors import AccessDenied, Busy, ConfigurationError, ErasureRefused, LegalHold, RequestRefused
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn, connect
 from warehouse.proof.absence import Stores, prove_absence
@@ -104,7 +107,7 @@ def approved(desk: Desk) -> int:
     return number
 
 
-def run(desk: Desk, number: int) -> erasure.Outcome:
+def run(desk: Desk, number: int) -> Outcome:
     return erasure.run(Settings.load(), number, rebuild=NOTHING)
 
 
@@ -283,3 +286,93 @@ def test_who_is_meant_is_confirmed(desk: Desk) -> None:
     nobody = filed(desk, "unknown@example.org")
     with pytest.raises(RequestRefused, match="nobody is known by these identifiers"):
         desk("requester", "erasure", "confirm", str(nobody), "--all")
+
+
+class CutOff(BaseException):
+    """A process that ends."""
+
+
+@pytest.mark.parametrize(
+    "step", ["put_tombstones", "remove_objects", "erase_operational", "sweep", "erase_below", "survey"]
+)
+def test_a_run_that_was_cut_off_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Before and after each step; the end is the same."""
+    lake, number = to_the_lake(desk), approved(desk)
+    for after in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(carrying, step, cut_off(getattr(carrying, step), after, 2 if step == "survey" else 1))
+            with pytest.raises(CutOff):
+                run(desk, number)
+        if step == "survey":
+            break
+    outcome = run(desk, number)
+    assert (outcome.state, outcome.residual) == ("completed_with_retention", {})
+    assert desk.bench.source("SELECT count(*) FROM payments") == desk.bench.source("SELECT 12") == [(12,)]
+    for table, column in (("riders", "id"), ("bikes", "rider"), ("facts", "who"), ("messages", "sender")):
+        assert desk.bench.source(f"SELECT count(*) FROM {table} WHERE {column} = 3") == [(0,)]
+        assert desk.bench.warehouse(f"SELECT count(*) FROM {{raw}}.{table} WHERE {column} = 3") == [(0,)]
+    assert proven(desk.bench, lake) == []
+    assert desk("auditor", "audit", "verify", "--json")["holds"]
+
+
+def cut_off(original: Any, after: bool, at: int) -> Any:
+    """The call of that number ends the process, before or after its work; in ``begin`` a survey was made already."""
+    calls = 0
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answer = original(*arguments, **options) if calls < at or after else None
+        if calls == at:
+            raise CutOff
+        return answer
+
+    return wrapped
+
+
+def test_a_store_that_does_not_answer_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = approved(desk)
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying, "erase_below", busy)
+        with pytest.raises(Busy):
+            run(desk, number)
+    assert state(desk, number) == "retry_wait"
+    assert run(desk, number).state == "completed_with_retention"
+
+
+def busy(*_: Any, **__: Any) -> Any:
+    raise Busy("somebody else is at work")
+
+
+def test_a_hold_that_is_new_stops_it_in_the_middle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = approved(desk)
+    original = carrying.sweep
+
+    def held(*arguments: Any) -> Any:
+        desk("requester", "hold", "add", "--reason", "new", "--system", desk.bench.name, "--person", "3")
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying, "sweep", held)
+        with pytest.raises(LegalHold):
+            run(desk, number)
+    assert state(desk, number) == "blocked_hold"
+    assert desk.bench.warehouse("SELECT count(*) FROM {raw}.riders WHERE id = 3") == [(1,)]
+    hold = desk("auditor", "hold", "list", "--json")["holds"][-1]["id"]
+    desk("approver", "hold", "release", str(hold), "--why", "over")
+    plan = desk("operator", "erasure", "plan", str(number), "--json")
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+    run(desk, number)
+    assert desk.bench.warehouse("SELECT count(*) FROM {raw}.riders WHERE id = 3") == [(0,)]
+
+
+def test_models_lose_rows_that_name_the_person(desk: Desk) -> None:
+    desk.bench.warehouse(
+        "CREATE TABLE {raw}.board (rider bigint, points int); INSERT INTO {raw}.board VALUES (3, 1), (3, 2), (4, 3);"
+        "CREATE VIEW {raw}.seen AS SELECT * FROM {raw}.board; ALTER TABLE {raw}.board OWNER TO drivetrain"
+    )
+    columns = [NamingColumn(desk.bench.raw, table, "rider") for table in ("board", "seen", "never_made")]
+    with connect(desk.found.platform) as connection:
+        assert forget_in_models(connection, columns, {"3"}) == {f"{desk.bench.raw}.board": 2}
+        assert forget_in_models(connection, columns, {"3"}) == {}
+    assert desk.bench.warehouse("SELECT rider FROM {raw}.board") == [(4,)]

@@ -18,8 +18,9 @@ from tiering import TYPES
 from warehouse.errors import ExportRefused, LakeUnavailable
 from warehouse.lake import export
 from warehouse.lake.columns import LakeColumn, lake_columns
+from warehouse.lake.content import NOTHING, Content, content_on_server
 from warehouse.lake.delta import LakeTable
-from warehouse.lake.export import NOTHING, Content, Part, content_on_server, read_back, refuse_infinite, write_files
+from warehouse.lake.export import Part, read_back, refuse_infinite, write_files
 from warehouse.lake.layout import Layout
 from warehouse.lake.store import Store
 from warehouse.postgres.carriage import Carriage, CarriedColumn

@@ -26,8 +26,8 @@ from tiering import (
 )
 
 from warehouse.errors import DrivetrainError
+from warehouse.lake.content import Content, content_on_server
 from warehouse.lake.delta import LakeTable
-from warehouse.lake.export import Content, content_on_server
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.state.moves import read_moves

@@ -19,7 +19,7 @@ from tiering import AT, LATER, TIERS, TYPES, everywhere, move, moved, places, pl
 from warehouse.catalog.model import Catalog
 from warehouse.errors import CatalogMismatch
 from warehouse.lake.columns import lake_columns
-from warehouse.lake.export import content_on_server
+from warehouse.lake.content import content_on_server
 from warehouse.lake.store import Store
 from warehouse.postgres.carriage import Carriage, CarriedColumn
 from warehouse.postgres.sessions import Dsn, connect

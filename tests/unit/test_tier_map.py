@@ -13,7 +13,7 @@ from rich.console import Console
 from assets.tier_map import map_metadata
 from pipelines.cli import tier_map
 from warehouse.catalog.model import Table
-from warehouse.lake.export import Content
+from warehouse.lake.content import Content
 from warehouse.state.moves import Move
 from warehouse.state.rehydrations import Rehydration
 from warehouse.tiering.map import Coming, Holding, Prices, Stock, ages, freed, map_table, moving, total

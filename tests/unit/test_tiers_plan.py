@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from warehouse.catalog.age import Age, parse_age
 from warehouse.catalog.model import Retention, Table
 from warehouse.catalog.periods import shifted
-from warehouse.lake.export import Content
+from warehouse.lake.content import Content
 from warehouse.postgres.introspection import LivePartition
 from warehouse.state.moves import Move, State, due_in_warehouse
 from warehouse.tiering.plan import Facts, HotMonth, WarmMonth, kept_until, leaves_at, plan_table

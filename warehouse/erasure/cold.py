@@ -28,7 +28,8 @@ from warehouse.erasure.marking import Marking, column_types, unquoted
 from warehouse.erasure.passing import Found, Passing
 from warehouse.errors import ExportRefused, LakeUnavailable
 from warehouse.lake.columns import schema_of
-from warehouse.lake.export import NOTHING, ROW_GROUP, WORKERS, Content, DataFile, content_on_server, stored_columns
+from warehouse.lake.content import NOTHING, ROW_GROUP, Content, content_on_server, stored_columns
+from warehouse.lake.export import WORKERS, DataFile
 from warehouse.lake.layout import Layout
 from warehouse.lake.rewrite import Rewriting, Rewritten
 from warehouse.postgres.arrow import arrow_cursor

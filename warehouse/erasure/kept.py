@@ -20,7 +20,7 @@ from warehouse.erasure.passing import Found, Passing
 from warehouse.erasure.warm import clean, count_rows, take_rows
 from warehouse.errors import Busy, ConfigurationError, ExportRefused
 from warehouse.lake.columns import LakeColumn
-from warehouse.lake.export import NOTHING, Content, content_on_server
+from warehouse.lake.content import NOTHING, Content, content_on_server
 from warehouse.postgres.locks import attempt
 from warehouse.postgres.relations import is_filled, is_there
 from warehouse.postgres.sessions import Connection, translated

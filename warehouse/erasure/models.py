@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, translated
 
 
@@ -28,14 +27,14 @@ def forget_in_models(connection: Connection, columns: Sequence[NamingColumn], pe
 
     Args:
         connection: of the warehouse.
-        columns: of one system's models; one whose table was never made is passed over.
+        columns: of one system's models; views, and tables that were never made, are passed over.
         persons: keys, as text.
     """
     gone: dict[str, int] = {}
     for each in columns:
         relation = sql.Identifier(each.schema, each.table)
         with translated(f"{each.schema}.{each.table}"):
-            if not is_there(connection, relation):
+            if not _holds_rows(connection, relation):
                 continue
             rows = connection.execute(
                 sql.SQL("DELETE FROM {} WHERE {}::text = ANY(%s)").format(relation, sql.Identifier(each.column)),
@@ -45,3 +44,10 @@ def forget_in_models(connection: Connection, columns: Sequence[NamingColumn], pe
             name = f"{each.schema}.{each.table}"
             gone[name] = gone.get(name, 0) + rows
     return gone
+
+
+def _holds_rows(connection: Connection, relation: sql.Identifier) -> bool:
+    row = connection.execute(
+        "SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = to_regclass(%s)", (relation.as_string(connection),)
+    ).fetchone()
+    return row is not None and bool(row[0])

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from warehouse.catalog.model import Subject, System, Table
+from warehouse.catalog.model import System, Table
 from warehouse.erasure.order import Edge, Gives, children_first
 from warehouse.erasure.replacing import replacement_of
 from warehouse.erasure.shape import Check, ForeignKey, Name, Shape
@@ -283,17 +283,10 @@ def _is_way(work: _Outlining, child: str, key: ForeignKey) -> bool:
     step = work.steps[child]
     return any(
         key.columns == (subject.column,)
-        and _target(work.system, subject) == (work.names[key.parent], key.referenced[0])
+        and work.system.target_of(subject) == (work.names[key.parent], key.referenced[0])
         and _releases(step, subject.column, key)
         for subject in work.system.tables[child].subjects
     )
-
-
-def _target(system: System, subject: Subject) -> tuple[str, str]:
-    assert system.person is not None
-    if subject.table is None:
-        return system.person.table, system.person.key
-    return subject.table, subject.to or system.tables[subject.table].key[0]
 
 
 def _gives(work: _Outlining, child: str, key: ForeignKey) -> Gives:

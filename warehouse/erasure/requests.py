@@ -1,79 +1,43 @@
-"""Plan a request, and carry an approved one out, from wherever it was left.
+"""Plan a request: whose rows there are, what would become of them, and whether a hold is in the way.
 
-Each step ends in a state of the request, and can be taken again by anybody from there: what is erased is not there to
-be erased twice, and what was promised is counted anew at the end. Tombstones are committed, and copied out of the
-cluster, before the first row is deleted.
-
-What does not belong here: what happens in each store (``operational``, ``below``).
+What does not belong here: carrying it out (``carrying``).
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 from warehouse.catalog.version import policy_version
-from warehouse.erasure.below import erase_below
-from warehouse.erasure.deleting import erase_operational
 from warehouse.erasure.estate import Estate, Kept, pack, unpack
-from warehouse.erasure.objects import remove_objects
-from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
+from warehouse.erasure.operational import operational_reader, raw_reader
 from warehouse.erasure.persons import find_persons
-from warehouse.erasure.remnants import sweep
 from warehouse.erasure.replacing import make_pseudonyms
 from warehouse.erasure.scope import Scope, find_scope
-from warehouse.erasure.survey import ACTIONS, Line, Survey, replacement, survey
-from warehouse.errors import Busy, LakeUnavailable, LegalHold, RequestRefused, TransientError
-from warehouse.postgres.introspection import read_table
+from warehouse.erasure.survey import Survey, survey
+from warehouse.errors import Busy, LegalHold, RequestRefused
 from warehouse.postgres.sessions import Connection, connect
-from warehouse.state.audit import head_kept, note
-from warehouse.state.holds import keep_holds_still, read_holds
+from warehouse.state.audit import head_kept
+from warehouse.state.holds import read_holds
 from warehouse.state.requests import (
     Plan,
-    Request,
     move_request,
-    read_approval,
     read_persons,
-    read_plan,
     read_request,
     read_scope,
     seal_plan,
     write_scope,
 )
-from warehouse.state.tombstones import add_tombstones, put_tombstones
 
-_APPLICATION = "drivetrain erasure"
+APPLICATION = "drivetrain erasure"
 _REPLANNED = ("planned", "awaiting_approval", "approved", "blocked_hold", "failed_needs_operator")
-_UNDER_WAY = ("restricting", "executing", "retry_wait", "rebuilding", "verifying_erasure")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How far a request came.
-
-    Attributes:
-        state: of the request now.
-        lines: what was expected, by store and place.
-        done: rows that went or changed, by store and place.
-        residual: rows that are left, by store and place; empty if it is done.
-    """
-
-    request: int
-    state: str
-    lines: tuple[Line, ...]
-    done: Mapping[tuple[str, str], int]
-    residual: Mapping[tuple[str, str], int]
 
 
 @contextmanager
-def _operator(estate: Estate, request: int) -> Generator[Connection]:
+def operator_of(estate: Estate, request: int) -> Generator[Connection]:
     """The platform's own session; nobody else works on the request."""
     with (
-        connect(estate.warehouse, application=_APPLICATION) as operator,
+        connect(estate.warehouse, application=APPLICATION) as operator,
         head_kept(operator, estate.lake),
     ):
         row = operator.execute(
@@ -93,7 +57,7 @@ def plan_request(estate: Estate, request: int) -> tuple[Plan, Survey]:
         ErasureRefused: something stands in the way.
         ServerUnavailable, LakeUnavailable: a store does not answer.
     """
-    with _operator(estate, request) as operator:
+    with operator_of(estate, request) as operator:
         found = read_request(operator, request)
         if found.state in _REPLANNED:
             move_request(operator, request, "scoping", {"why": "planned anew"})
@@ -101,8 +65,8 @@ def plan_request(estate: Estate, request: int) -> tuple[Plan, Survey]:
             raise RequestRefused(
                 f"request {request} is {found.state}", hint="A request is planned when its persons are confirmed."
             )
-        kept = _scoped(estate, operator, request)
-        _refuse_held(operator, request, kept)
+        kept = scoped(estate, operator, request)
+        refuse_held(operator, request, kept)
         surveyed = survey(estate, kept)
         persons = {name: len(each.scope.persons) for name, each in kept.items()}
         with operator.transaction():
@@ -115,7 +79,7 @@ def plan_request(estate: Estate, request: int) -> tuple[Plan, Survey]:
         return plan, surveyed
 
 
-def _scoped(estate: Estate, operator: Connection, request: int) -> dict[str, Kept]:
+def scoped(estate: Estate, operator: Connection, request: int) -> dict[str, Kept]:
     """Whose rows, by system. Pseudonyms that were given once stay: rows may bear them already."""
     sealed = read_scope(operator, request)
     before = unpack(sealed, estate.keys, request) if sealed is not None else {}
@@ -131,7 +95,7 @@ def _scoped(estate: Estate, operator: Connection, request: int) -> dict[str, Kep
         system = estate.catalog.systems.get(name)
         if system is None or system.person is None:
             raise RequestRefused(f"request {request}: the catalog has no persons of {name} any more")
-        with connect(estate.sources[name], see_all_rows=True, application=_APPLICATION) as source:
+        with connect(estate.sources[name], see_all_rows=True, application=APPLICATION) as source:
             matches = [
                 *(find_persons(source, system, looked_for, "operational") or []),
                 *(find_persons(operator, system, looked_for, "warehouse") or []),
@@ -171,7 +135,7 @@ def _joined(scope: Scope, before: Kept | None) -> Scope:
     return Scope(scope.system, scope.persons, values)
 
 
-def _holding(operator: Connection, kept: Mapping[str, Kept]) -> list[str]:
+def holding(operator: Connection, kept: Mapping[str, Kept]) -> list[str]:
     """Holds that cover any of it, as they are named."""
     found: list[str] = []
     for name, each in kept.items():
@@ -182,221 +146,14 @@ def _holding(operator: Connection, kept: Mapping[str, Kept]) -> list[str]:
     return found
 
 
-def _refuse_held(operator: Connection, request: int, kept: Mapping[str, Kept]) -> None:
-    holding = _holding(operator, kept)
-    if not holding:
+def refuse_held(operator: Connection, request: int, kept: Mapping[str, Kept]) -> None:
+    found = holding(operator, kept)
+    if not found:
         return
-    told = ", ".join(dict.fromkeys(holding))
+    told = ", ".join(dict.fromkeys(found))
     if read_request(operator, request).state != "blocked_hold":
         move_request(operator, request, "blocked_hold", {"reason": told})
     raise LegalHold(
         f"request {request} has to wait: {told}",
         hint="`drivetrain hold list` says why. When it is released, plan again: `drivetrain erasure plan`.",
     )
-
-
-def run_request(
-    estate: Estate,
-    request: int,
-    *,
-    rebuild: Callable[[Mapping[str, Scope]], None] = lambda _: None,
-    tell: Callable[[str], None] = lambda _: None,
-    run_id: str | None = None,
-) -> Outcome:
-    """Carry out an approved request, or go on where it was cut off.
-
-    Args:
-        estate: every store.
-        request: which.
-        rebuild: makes the models of the systems anew, and takes the persons out of what is left of them there.
-        tell: is told of each step.
-        run_id: noted in the ledger.
-
-    Raises:
-        RequestRefused: it is not approved, the approval is over, or what there is has changed since.
-        LegalHold: a hold is new.
-        TransientError: a store does not answer; the request waits, and goes on when it is run again.
-    """
-    with _operator(estate, request) as operator:
-        found = read_request(operator, request)
-        plan = read_plan(operator, request)
-        sealed = read_scope(operator, request)
-        if plan is None or sealed is None or found.state not in ("approved", *_UNDER_WAY, "failed_needs_operator"):
-            raise RequestRefused(
-                f"request {request} is {found.state}: there is nothing to carry out",
-                hint="`drivetrain erasure status` says what is next.",
-            )
-        kept = unpack(sealed, estate.keys, request)
-        case = _Case(estate, operator, found, plan, kept, tell, run_id)
-        if found.state == "approved":
-            case.begin()
-        try:
-            return case.go_on(rebuild)
-        except TransientError as error:
-            if read_request(operator, request).state == "executing":
-                move_request(operator, request, "retry_wait", {"failure": type(error).__name__})
-            raise
-
-
-@dataclass
-class _Case:
-    estate: Estate
-    operator: Connection
-    request: Request
-    plan: Plan
-    kept: dict[str, Kept]
-    tell: Callable[[str], None]
-    run_id: str | None
-
-    @property
-    def lines(self) -> tuple[Line, ...]:
-        return tuple(Line(**each) for each in self.plan.document["lines"])
-
-    def _state(self) -> str:
-        return read_request(self.operator, self.request.id).state
-
-    def _move(self, state: str, detail: Mapping[str, Any] | None = None) -> None:
-        move_request(self.operator, self.request.id, state, detail)  # type: ignore[arg-type]
-
-    def begin(self) -> None:
-        """From approved to restricting, if all is as it was approved."""
-        approval = read_approval(self.operator, self.plan)
-        now = dt.datetime.now(dt.UTC)
-        if approval is None or approval.expires_at <= now:
-            self._move("scoping", {"why": "the approval is over"})
-            raise RequestRefused(
-                f"request {self.request.id}: its approval is over", hint="Nothing was deleted. Plan it anew."
-            )
-        _refuse_held(self.operator, self.request.id, self.kept)
-        if self.plan.document["policy"] != policy_version(self.estate.catalog):
-            self._drifted("the catalog has changed")
-        now_there = survey(self.estate, _scoped(self.estate, self.operator, self.request.id))
-        if _by_place(now_there.lines) != _by_place(self.lines):
-            self._drifted("there are other rows now")
-        self._move("restricting")
-
-    def _drifted(self, why: str) -> None:
-        self._move("scoping", {"why": why})
-        raise RequestRefused(
-            f"request {self.request.id}: {why} than when its plan was approved",
-            hint="Nothing was deleted. Plan it anew, and have that approved: `drivetrain erasure plan`.",
-        )
-
-    def go_on(self, rebuild: Callable[[Mapping[str, Scope]], None]) -> Outcome:
-        """From restricting to the end."""
-        done: Counter[tuple[str, str]] = Counter()
-        if self._state() == "restricting":
-            self._bury()
-            self._move("executing")
-        if self._state() in ("retry_wait", "failed_needs_operator"):
-            self._move("executing")
-        if self._state() == "executing":
-            done += self._erase()
-            self._move("rebuilding")
-        if self._state() == "rebuilding":
-            self.tell("models")
-            rebuild({name: each.scope for name, each in sorted(self.kept.items())})
-            self._move("verifying_erasure")
-        residual = self._residual()
-        if residual:
-            self._move("failed_needs_operator", {"reason": "rows are left", "rows": sum(residual.values())})
-        else:
-            keeps = any(line.action == "pseudonymise" for line in self.lines)
-            with self.operator.transaction():
-                self._move("completed_with_retention" if keeps else "completed")
-                write_scope(self.operator, self.request.id, None)
-        return Outcome(self.request.id, self._state(), self.lines, dict(done), residual)
-
-    def _bury(self) -> None:
-        """Tombstones, in the warehouse and outside of it; from now on no writer lets the rows in."""
-        self.tell("tombstones")
-        with self.operator.transaction():
-            added = 0
-            for name, each in sorted(self.kept.items()):
-                system = self.estate.catalog.systems[name]
-                keys: dict[tuple[str, str], set[str]] = {}
-                for table, about in each.scope.values.items():
-                    for subject in system.tables[table].subjects:
-                        if subject.column in about:
-                            keys.setdefault(system.target_of(subject), set()).update(about[subject.column])
-                added += add_tombstones(self.operator, self.request.id, name, keys)
-            note(self.operator, "tombstones", self.request.id, {"added": added})
-        put_tombstones(self.operator, self.estate.lake, self.request.id)
-
-    def _erase(self) -> Counter[tuple[str, str]]:
-        done: Counter[tuple[str, str]] = Counter()
-        for name in sorted(self.kept):
-            self.tell(f"{name} (objects)")
-            done += self._erase_objects(name)
-            self.tell(f"{name} (operational)")
-            done += self._erase_operational(name)
-        for name, each in sorted(self.kept.items()):
-            system = self.estate.catalog.systems[name]
-            for table in sorted(each.scope.values):
-                there = read_table(self.operator, system.raw_schema, table) is not None
-                if there and system.tables[table].erasure.action in ACTIONS:
-                    self.tell(f"{name}.{table} (warehouse and lake)")
-                    erased = erase_below(
-                        self.estate.places(name), system, table, each.scope.about(table), f"request {self.request.id}",
-                        replacement(system, table, each), permitted=self._permitted, run_id=self.run_id,
-                    )  # fmt: skip
-                    for part in erased:
-                        store = {"cold": "lake", "left": "operational"}.get(part.tier, "warehouse")
-                        done[store, f"{name}.{table}"] += part.rows + part.changed
-        return done
-
-    def _permitted(self, connection: Connection) -> None:
-        """In each transaction that erases: no hold is new."""
-        keep_holds_still(connection)
-        holding = _holding(connection, self.kept)
-        if holding:
-            raise LegalHold(f"request {self.request.id}: {holding[0]} is new", hint="What had not gone stays.")
-
-    def _erase_objects(self, name: str) -> Counter[tuple[str, str]]:
-        """Before the rows go that name them."""
-        system, each = self.estate.catalog.systems[name], self.kept[name]
-        with connect(self.estate.sources[name], see_all_rows=True, application=_APPLICATION) as source:
-            readers = [operational_reader(source, system), raw_reader(self.operator, system)]
-            erased = remove_objects(self.estate.objects, system, each.scope, readers)
-        for bucket in erased:
-            if bucket.residual:
-                raise LakeUnavailable(
-                    f"request {self.request.id}: {bucket.residual} objects of {bucket.bucket} could not be removed",
-                    hint="Its other objects are gone. May the platform delete there? Run the request again.",
-                )
-        return Counter({("objects", bucket.bucket): bucket.removed for bucket in erased})
-
-    def _erase_operational(self, name: str) -> Counter[tuple[str, str]]:
-        system, each = self.estate.catalog.systems[name], self.kept[name]
-        with connect(self.estate.sources[name], see_all_rows=True, application=_APPLICATION) as source:
-            looked = look_operational(source, system, each.scope)
-            if _holding(self.operator, self.kept):
-                _refuse_held(self.operator, self.request.id, self.kept)
-            erased = erase_operational(source, system, looked, each.scope, each.pseudonyms, grown=self._grown(name))
-            if not erased.done:
-                raise Busy(f"request {self.request.id}: rows of {name} are locked by others, or come anew")
-            sweep(source, [step.relation for step in looked.steps])
-        return Counter({("operational", f"{name}.{table.table}"): table.actual for table in erased.tables})
-
-    def _grown(self, name: str) -> Callable[[Scope], None]:
-        """Keeps a way that is new before the rows go by which it was found."""
-
-        def keep(scope: Scope) -> None:
-            self.kept[name] = Kept(scope, self.kept[name].pseudonyms)
-            write_scope(self.operator, self.request.id, pack(self.kept, self.estate.keys, self.request.id))
-            self._bury()
-
-        return keep
-
-    def _residual(self) -> dict[tuple[str, str], int]:
-        """What is there still, counted anew."""
-        self.tell("counting what is left")
-        return _by_place(survey(self.estate, self.kept).lines)
-
-
-def _by_place(lines: Sequence[Line]) -> dict[tuple[str, str], int]:
-    """Rows by table: at its source, and below it, whichever tier they are in by now."""
-    found: Counter[tuple[str, str]] = Counter()
-    for line in lines:
-        found[line.store if line.store in ("objects", "operational") else "below", line.place] += line.expected
-    return dict(found)

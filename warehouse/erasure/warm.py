@@ -13,7 +13,7 @@ from psycopg import sql
 from warehouse.erasure.marking import Marking, column_types, unquoted
 from warehouse.erasure.passing import Found, Passing
 from warehouse.lake.columns import LakeColumn
-from warehouse.lake.export import NOTHING, Content, content_on_server
+from warehouse.lake.content import NOTHING, Content, content_on_server
 from warehouse.postgres.relations import is_filled, is_there
 from warehouse.postgres.sessions import Connection, translated
 from warehouse.state.content import WHOLE_CHUNK

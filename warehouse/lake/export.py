@@ -16,7 +16,7 @@ import os
 import queue
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,60 +32,18 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from warehouse.errors import ExportRefused, LakeUnavailable
-from warehouse.lake.columns import LakeColumn, record_hash, schema_of
+from warehouse.lake.columns import LakeColumn, schema_of
+from warehouse.lake.content import NOTHING, ROW_GROUP, Content, content_of
 from warehouse.lake.layout import Layout, file_path
-from warehouse.lake.rowhash import sum_of_hashes
 from warehouse.lake.store import Store
 from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.sessions import Connection, Dsn
 
 #: Bytes of a group of buckets, about: several times as much is in memory while it is sorted and written.
 GROUP_BYTES = 24 * 2**20
-#: Rows of a row group, and bytes of rows after which a bucket's next file begins.
-ROW_GROUP, FILE_ROWS = 100_000, 4_000_000
+#: Rows after which a bucket's next file begins.
+FILE_ROWS = 4_000_000
 WORKERS = 2
-
-
-@dataclass(frozen=True, eq=False)
-class Content:
-    """What a set of rows amounts to. A row and the same with NULL in columns that were added later are equal.
-
-    A record's hash is ``h * 31 + column``, with 0 for NULL (``rowhash``): so rows, and sums of them, that lack the
-    last columns have the hash of those that have NULL there once it is multiplied by 31 for each.
-
-    Attributes:
-        rows: their number.
-        hash: the sum of their PostgreSQL hashes modulo 2^64.
-        columns: how many columns were hashed: the table's first ones.
-    """
-
-    rows: int
-    hash: int
-    columns: int
-
-    def __add__(self, other: Content) -> Content:
-        return self._with(other, 1)
-
-    def __sub__(self, other: Content) -> Content:
-        return self._with(other, -1)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Content) and (difference := self - other).rows == 0 and difference.hash == 0
-
-    def __hash__(self) -> int:
-        return hash(self.rows)
-
-    def _with(self, other: Content, sign: int) -> Content:
-        columns = max(self.columns, other.columns)
-        digest = self.over(columns) + sign * other.over(columns)
-        return Content(self.rows + sign * other.rows, digest % 2**64, columns)
-
-    def over(self, columns: int) -> int:
-        """The hash of the same rows with NULL in columns up to so many."""
-        return self.hash * pow(31, columns - self.columns, 2**64) % 2**64
-
-
-NOTHING = Content(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -136,19 +94,6 @@ class Part:
     time: str | None
     month: str
     bytes: int
-
-
-def content_on_server(
-    connection: Connection, relation: sql.Composable, columns: Sequence[LakeColumn], condition: sql.Composable
-) -> Content:
-    """What rows on the server amount to, as the caller's transaction sees them."""
-    row = connection.execute(
-        sql.SQL("SELECT count(*), coalesce(sum({}), 0) FROM {} WHERE {}").format(
-            record_hash(columns), relation, condition
-        )
-    ).fetchone()
-    assert row is not None
-    return Content(row[0], int(row[1]) % 2**64, len(columns))
 
 
 def refuse_infinite(
@@ -402,43 +347,6 @@ def get_file(store: Store, file: DataFile) -> bytes:
             hint="`drivetrain prove --deep` says what else is wrong. Nothing was dropped.",
         )
     return content
-
-
-def content_of(content: bytes, columns: Sequence[LakeColumn]) -> Content:
-    """What a Parquet file's rows amount to.
-
-    Args:
-        content: of the file.
-        columns: all of the table's; the file lacks those that were added after it was written.
-
-    Raises:
-        ExportRefused: it has others.
-    """
-    file: Any = pq.ParquetFile(pa.BufferReader(content))
-    stored = stored_columns(file.schema_arrow, columns)
-    return content_of_batches(file.iter_batches(batch_size=ROW_GROUP, use_threads=False), stored)
-
-
-def content_of_batches(batches: Iterable[pa.RecordBatch], stored: Sequence[LakeColumn]) -> Content:
-    """What rows amount to that have exactly those columns, with their types in the lake."""
-    total = Content(0, 0, len(stored))
-    for batch in batches:
-        values = [column.hashable(batch.column(number)) for number, column in enumerate(stored)]
-        total += Content(batch.num_rows, sum_of_hashes(values, [column.kind for column in stored]), len(stored))
-    return total
-
-
-def stored_columns(schema: pa.Schema, columns: Sequence[LakeColumn]) -> tuple[LakeColumn, ...]:
-    """Those of a table's columns that a file has: the first ones.
-
-    Raises:
-        ExportRefused: it has others.
-    """
-    stored = tuple(columns[: len(schema.names)])
-    if schema.names != [column.name for column in stored]:
-        named = ", ".join(column.name for column in columns)
-        raise ExportRefused(f"a file has the columns {', '.join(schema.names)}, and the table {named}")
-    return stored
 
 
 def export_name() -> str:

@@ -19,15 +19,8 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import ExportRefused
 from warehouse.lake.columns import LakeColumn, schema_of
-from warehouse.lake.export import (
-    ROW_GROUP,
-    Content,
-    DataFile,
-    content_of_batches,
-    get_file,
-    stored_columns,
-    write_file,
-)
+from warehouse.lake.content import ROW_GROUP, Content, content_of_batches, stored_columns
+from warehouse.lake.export import DataFile, get_file, write_file
 from warehouse.lake.layout import MONTH, file_path
 from warehouse.lake.store import Store
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from psycopg import errors, sql
 
 from warehouse.errors import Busy, CatalogMismatch, ExportRefused, LakeUnavailable, LegalHold
-from warehouse.lake.export import NOTHING, Content, DataFile, content_on_server
+from warehouse.lake.content import NOTHING, Content, content_on_server
+from warehouse.lake.export import DataFile
 from warehouse.lake.rewrite import Changed, Rewriting
 from warehouse.postgres.fingerprints import WHOLE, fingerprints, total
 from warehouse.postgres.locks import attempt, wait_at_most

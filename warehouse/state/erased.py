@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from warehouse.lake.export import NOTHING, Content
+from warehouse.lake.content import NOTHING, Content
 from warehouse.postgres.sessions import Connection
 
 #: warm: in the warehouse. cold: in the lake. kept: what went into the lake, and is kept in the warehouse until it is

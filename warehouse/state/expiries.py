@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from warehouse.lake.export import NOTHING, Content
+from warehouse.lake.content import NOTHING, Content
 from warehouse.postgres.sessions import Connection
 
 Tier = Literal["hot", "warm", "cold"]

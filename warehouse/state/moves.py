@@ -15,7 +15,8 @@ from typing import Any, Literal
 from psycopg import sql
 
 from warehouse.errors import Busy
-from warehouse.lake.export import NOTHING, Content, DataFile
+from warehouse.lake.content import NOTHING, Content
+from warehouse.lake.export import DataFile
 from warehouse.postgres.sessions import Connection
 
 State = Literal["planned", "detached", "exported", "verified", "flipped", "dropped", "undone", "expired"]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from warehouse.errors import ExportRefused
-from warehouse.lake.export import NOTHING, content_on_server
+from warehouse.lake.content import NOTHING, content_on_server
 from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn

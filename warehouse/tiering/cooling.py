@@ -21,16 +21,8 @@ from psycopg import sql
 
 from warehouse.catalog.naming import moved_name
 from warehouse.errors import ExportRefused, ObjectMissing
-from warehouse.lake.export import (
-    NOTHING,
-    Content,
-    Part,
-    content_on_server,
-    export_name,
-    read_back,
-    refuse_infinite,
-    write_files,
-)
+from warehouse.lake.content import NOTHING, Content, content_on_server
+from warehouse.lake.export import Part, export_name, read_back, refuse_infinite, write_files
 from warehouse.lake.layout import MONTH
 from warehouse.postgres.sessions import Connection, Dsn, translated
 from warehouse.state.moves import (

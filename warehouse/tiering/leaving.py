@@ -24,7 +24,7 @@ from psycopg import errors, sql
 
 from warehouse.catalog.naming import left_name
 from warehouse.errors import Busy, CatalogMismatch, ExportRefused
-from warehouse.lake.export import NOTHING, Content, content_on_server
+from warehouse.lake.content import NOTHING, Content, content_on_server
 from warehouse.postgres.introspection import LivePartition
 from warehouse.postgres.locks import attempt
 from warehouse.postgres.relations import is_there

@@ -311,9 +311,9 @@ BEGIN
     PERFORM platform.refuse_others('requester', 'approver');
     UPDATE platform.erasure_request SET due_at = latest_at, extended_at = clock_timestamp(), extended_why = why,
            changed_at = clock_timestamp()
-     WHERE id = of_request AND extended_at IS NULL AND clock_timestamp() <= due_at AND why <> '';
+     WHERE id = of_request AND extended_at IS NULL AND clock_timestamp() <= due_at AND due_at < latest_at AND why <> '';
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'request % cannot be extended: once, with a reason, and before it is due', of_request
+        RAISE EXCEPTION 'request % cannot be extended: once, with a reason, before it is due, and where the law has it', of_request
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     PERFORM audit.note('request extended', of_request, jsonb_build_object('why', why));
