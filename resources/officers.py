@@ -102,21 +102,24 @@ def _check(settings: Settings, known: System | None, system: str, table: str | N
         return
     if known.person is None:
         raise ConfigurationError(f"{system} knows no persons", hint="Hold a table or the system.")
-    schema, name = known.source_of(known.person.table)
-    with (
-        translated(system),
-        connect(settings.primary(system), read_only=True, see_all_rows=True, application="drivetrain hold") as source,
-    ):
-        row = source.execute(
-            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {}::text = %s)").format(
-                sql.Identifier(schema, name), sql.Identifier(known.person.key)
-            ),
-            (person,),
-        ).fetchone()
-    if row is None or not row[0]:
+    live = connect(settings.primary(system), read_only=True, see_all_rows=True, application="drivetrain hold")
+    with translated(system), live as source:
+        found = _has_person(source, known.source_of(known.person.table), known.person.key, person)
+    if not found:  # the account may be gone, and the rows in the warehouse and the lake still there
+        with connect(settings.warehouse(), read_only=True, application="drivetrain hold") as warehouse:
+            found = _has_person(warehouse, (known.raw_schema, known.person.table), known.person.key, person)
+    if not found:
         raise ConfigurationError(
             f"{system} has no person of that key", hint="`drivetrain subject find` finds the key by mail or telephone."
         )
+
+
+def _has_person(connection: Connection, table: tuple[str, str], key: str, person: str) -> bool:
+    relation = sql.Identifier(*table)
+    if not is_there(connection, relation):
+        return False
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {}::text = %s)").format(relation, sql.Identifier(key))
+    return bool(connection.execute(query, (person,)).fetchall()[0][0])
 
 
 def release_hold(settings: Settings, hold: int, why: str) -> None:
