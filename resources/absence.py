@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from resources.dbt import ensure_manifest
 from resources.settings import Settings
+from warehouse.erasure.sealed import Kept
+from warehouse.erasure.witness import Mention, Verdict
+from warehouse.postgres.sessions import connect
 from warehouse.proof.absence import Model, Stores, prove_absence
 from warehouse.proof.absence_found import Absence
-from warehouse.proof.absence_sought import FREE, Sought
+from warehouse.proof.absence_sought import FREE, Known, Sought, read_known
 
 
 def models_of(manifest: Path, systems: Collection[str]) -> dict[tuple[str, str], Model]:
@@ -57,6 +62,61 @@ def _kind(column: Any) -> str | None:
     return ((column.get("config") or {}).get("meta") or {}).get("personal") or (column.get("meta") or {}).get(
         "personal"
     )
+
+
+class Verifier:
+    """Who did not erase, and looks (``warehouse.erasure.witness.Witness``)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._systems = settings.catalog().systems
+
+    def known(self, system: str, persons: Set[str]) -> list[tuple[str, str]]:
+        """What persons are known by, as their own table has it."""
+        primary = self._settings.primary(system)
+        with connect(primary, read_only=True, see_all_rows=True, application="drivetrain absence") as source:
+            return [(each.kind, each.text) for each in read_known(source, self._systems[system], persons)]
+
+    def look(
+        self, kept: Mapping[str, Kept], *, deep: bool = False, tell: Callable[[str], None] = lambda _: None
+    ) -> Verdict:
+        """Look for the persons in every store, as the verifier.
+
+        Raises:
+            ConfigurationError: nobody said who verifies.
+            ServerUnavailable, LakeUnavailable, AccessDenied: a store does not answer, or refuses: nothing is proven.
+        """
+        started = dt.datetime.now(dt.UTC)
+        sought = [
+            Sought(
+                self._systems[name], each.scope.persons, each.scope.values, each.pseudonyms,
+                [Known(kind, text) for kind, text in each.known],
+            )
+            for name, each in sorted(kept.items())
+        ]  # fmt: skip
+        absence = verify_absence(self._settings, sought, deep=deep, tell=tell)
+        with connect(self._settings.verifier(), read_only=True, application="drivetrain absence") as session:
+            ((role,),) = session.execute("SELECT session_user::text").fetchall()
+        return _verdict(absence, role, started)
+
+
+def _verdict(absence: Absence, role: str, started: dt.datetime) -> Verdict:
+    """What was found, as a request and a certificate have it."""
+    left: Counter[tuple[str, str]] = Counter()
+    rows: Counter[str] = Counter()
+    rest: Counter[str] = Counter()
+    for residue in absence.residues:
+        if residue.reopens:
+            left[residue.store, residue.place] += residue.count
+            (rows if residue.kind == "row" else rest)[residue.store] += residue.count
+    checks: list[tuple[str, int, int]] = []
+    for store, looked in absence.looked.items():
+        checks.append((f"{store}: rows, of {looked.places} relations and files", looked.rows, rows[store]))
+        beside = looked.bytes or looked.places
+        what = "bytes of files: statistics, dictionaries, logs, versions" if looked.bytes else "statistics of relations"
+        checks.append((f"{store}: {what}", beside, rest[store]))
+    mentions = tuple(Mention(each.store, each.place, each.column, each.count, each.keys) for each in absence.mentions)
+    return Verdict(role, started, dt.datetime.now(dt.UTC), tuple(checks), dict(left), absence.unseen, mentions)
 
 
 def verify_absence(

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resources.absence import models_of
+from resources.absence import Verifier, models_of
 from resources.dbt import ensure_manifest
 from resources.keys import ensure_keys, load_keys
 from resources.officers import signed_in
@@ -17,7 +17,7 @@ from resources.settings import Settings
 from resources.subjects import find_subjects, systems_with_persons
 from warehouse.catalog.laws import load_laws
 from warehouse.catalog.model import Law
-from warehouse.erasure.carrying import Outcome, run_request
+from warehouse.erasure.carrying import Outcome, Rebuild, run_request, settle, verify_request
 from warehouse.erasure.deadlines import deadlines
 from warehouse.erasure.estate import Estate
 from warehouse.erasure.identifiers import Identifier
@@ -27,6 +27,7 @@ from warehouse.erasure.persons import Match
 from warehouse.erasure.requests import plan_request
 from warehouse.erasure.scope import Scope
 from warehouse.erasure.survey import Survey
+from warehouse.erasure.witness import Verdict
 from warehouse.errors import ConfigurationError, RequestRefused
 from warehouse.postgres.sessions import connect
 from warehouse.state import requests as state
@@ -59,7 +60,10 @@ def estate(settings: Settings) -> Estate:
     """
     catalog = settings.catalog()
     sources = {name: settings.maintenance(name) for name, system in catalog.systems.items() if system.person}
-    return Estate(catalog, sources, settings.warehouse(), settings.lake(), settings.objects(), load_keys(settings))
+    return Estate(
+        catalog, sources, settings.warehouse(), settings.lake(), settings.objects(), load_keys(settings),
+        Verifier(settings), settings.caches(), settings.backups_kept, settings.get("ISSUER") or "Drivetrain",
+    )  # fmt: skip
 
 
 def file_request(
@@ -198,12 +202,46 @@ def run(
     settings: Settings,
     request: int,
     *,
-    rebuild: Callable[[Mapping[str, Scope]], None],
+    rebuild: Rebuild,
     tell: Callable[[str], None] = lambda _: None,
     run_id: str | None = None,
 ) -> Outcome:
     """Carry an approved request out, or go on where it was cut off."""
     return run_request(estate(settings), request, rebuild=rebuild, tell=tell, run_id=run_id)
+
+
+def verify(settings: Settings, request: int, *, deep: bool, tell: Callable[[str], None] = lambda _: None) -> Verdict:
+    """Somebody else looks for the persons of a request, whatever its state; changes nothing.
+
+    Raises:
+        RequestRefused: there is none, or nobody has found out yet whom it is about.
+    """
+    return verify_request(estate(settings), request, deep=deep, tell=tell)
+
+
+def settle_expired(settings: Settings) -> list[int]:
+    """Requests that were waiting for the last backup to expire, and are over now."""
+    stores, today = estate(settings), dt.datetime.now(dt.UTC).date()
+    with connect(settings.warehouse(), read_only=True, application="drivetrain erasure") as session:
+        waiting = [each.id for each in state.read_requests(session) if each.state == "completed_pending_backup_expiry"]
+    return [each for each in waiting if settle(stores, each, today)]
+
+
+def certificates(settings: Settings, request: int) -> list[tuple[str, bytes]]:
+    """Number and file of each certificate of a request, the newest last; as an auditor.
+
+    Raises:
+        RequestRefused: there is no such request, or none was issued.
+    """
+    with signed_in(settings, "auditor") as session:
+        found = state.read_request(session, request)
+        issued = state.read_certificates(session, request)
+        if not issued:
+            raise RequestRefused(
+                f"request {request} is {found.state}: no certificate was issued",
+                hint="`drivetrain erasure status` says what is next.",
+            )
+        return issued
 
 
 def forget_in_models(settings: Settings, scopes: Mapping[str, Scope]) -> dict[str, int]:

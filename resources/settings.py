@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from dotenv import dotenv_values
+from psycopg import conninfo
 
 from demo.servers import SYSTEMS, Servers
 from warehouse.catalog import Catalog, load_catalog
@@ -49,6 +50,8 @@ KNOWN = {
     "AWS_<...>": "credentials and endpoint of s3://, as every tool for S3 reads them",
     "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
     "DRIVETRAIN_KEYS": "keys that seal and sign erasure requests (default <DRIVETRAIN_HOME>/keys/erasure.json)",
+    "DRIVETRAIN_BACKUPS_KEPT": "how long backups are kept, as certificates of erasure state it; none: there are none",
+    "DRIVETRAIN_ISSUER": "who certifies an erasure: the name of the organisation",
     "DRIVETRAIN_REAL_DATA": "folder of the real data set that the demo is filled from",
     "DRIVETRAIN_ALERT_WEBHOOK": "address that alerts are posted to as JSON",
     "DRIVETRAIN_ALERT_EMAIL": "address that alerts are mailed to",
@@ -211,6 +214,33 @@ class Settings:
         name = f"DRIVETRAIN_{system.upper()}_REDIS_URL"
         return Cache(self.values[name], name) if name in self.values else None
 
+    def caches(self) -> dict[str, Cache]:
+        """Those that are configured, by system."""
+        every = {name: self.cache(name) for name in self.catalog().systems}
+        return {name: cache for name, cache in every.items() if cache is not None}
+
+    @property
+    def backups_kept(self) -> Age | None:
+        """How long who was erased is in backups still; None: there are none.
+
+        Raises:
+            ConfigurationError: it is no age; or databases of one's own are set, and nobody said.
+        """
+        text = self.get("BACKUPS_KEPT")
+        if text is None and any(name.startswith("DRIVETRAIN_") and name.endswith("_DSN") for name in self.values):
+            raise ConfigurationError(
+                "nobody said how long backups of these databases are kept, and a certificate of erasure states it",
+                hint="Set DRIVETRAIN_BACKUPS_KEPT, for example to 30 days; or to none.",
+            )
+        if text is None or text.strip().lower() == "none":
+            return None
+        try:
+            return Age.model_validate(parse_age(text))
+        except ValueError:
+            raise ConfigurationError(
+                f"DRIVETRAIN_BACKUPS_KEPT: {text!r} is no age", hint="For example: 30 days; or none."
+            ) from None
+
     def _catalog_directories(self) -> list[Path]:
         given = (self.get("CATALOG") or "").split(os.pathsep)
         return [Path(directory).expanduser().absolute() for directory in given if directory]
@@ -304,9 +334,11 @@ class Settings:
         return self._dsn("DRIVETRAIN_VERIFIER_DSN", None if own else (lambda: self.servers().verifier_dsn()))
 
     def verifier_of_dagster(self) -> Dsn:
-        """Dagster's own storage, to be read: as the verifier, where that is the embedded one."""
+        """Dagster's own storage, to be read: as the verifier, who reads every database of the cluster."""
         if "DRIVETRAIN_DAGSTER_DSN" in self.values:
-            return self.dagster()
+            who = {name: self.verifier().parameters.get(name) for name in ("user", "password")}
+            text = conninfo.make_conninfo(self.dagster().text, **who)
+            return Dsn(text, "DRIVETRAIN_DAGSTER_DSN, with the login of DRIVETRAIN_VERIFIER_DSN")
         return self._dsn("DRIVETRAIN_DAGSTER_DSN", lambda: self.servers().verifier_dsn("dagster"))
 
     def dagster(self) -> Dsn:

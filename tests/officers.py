@@ -21,8 +21,10 @@ from tiering import environment
 from typer.testing import CliRunner
 
 from demo.servers import Servers
+from demo.servers.model import VERIFIER
 from demo.servers.roles import ANALYST_SQL, OFFICERS_SQL
 from pipelines.cli import app
+from resources import absence
 from warehouse.postgres.sessions import Dsn
 
 ROLES = ("requester", "approver", "operator", "auditor")
@@ -80,6 +82,10 @@ class Desk:
         self.found, self.bench, self.folder, self.patch = found, bench, folder, patch
         for name, value in environment(bench, folder).items():
             patch.setenv(name, value)
+        verifier = bench.pair.servers.server("warehouse").dsn(bench.pair.warehouse, VERIFIER)
+        patch.setenv("DRIVETRAIN_VERIFIER_DSN", verifier)
+        patch.setattr(absence, "ensure_manifest", lambda _: None)  # models are the business of other tests
+        patch.setattr(absence, "models_of", lambda *_: {})
 
     def __call__(self, who: str, *arguments: str) -> dict[str, Any]:
         """As somebody; the JSON that is printed, if any."""

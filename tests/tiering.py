@@ -84,6 +84,7 @@ def environment(bench: Bench, folder: Path) -> dict[str, str]:
         "WAREHOUSE_DSN": bench.pair.target.text,
         "DAGSTER_DSN": bench.pair.target.text,
         "TIER_GRACE": "0 days",
+        "BACKUPS_KEPT": "none",
         f"{bench.name.upper()}_DSN": bench.pair.primary.text,
         f"{bench.name.upper()}_MAINTENANCE_DSN": bench.pair.source_admin,
     }

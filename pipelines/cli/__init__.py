@@ -33,6 +33,7 @@ from pipelines.cli import (
     subject,
     tiers,
     ui,
+    verification,
 )
 from pipelines.cli.output import errors, show_error
 from warehouse.errors import AccessDenied, CatalogError, ConfigurationError, DrivetrainError, TransientError
@@ -55,6 +56,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
+erasure.app.command("verify")(verification.verify)
 app.add_typer(erasure.app, name="erasure")
 app.add_typer(hold.app, name="hold")
 app.add_typer(audit.app, name="audit")

@@ -72,6 +72,26 @@ def verify_file(
         )  # fmt: skip
 
 
+@app.command()
+def save(
+    request: Annotated[int, typer.Argument(help="The request's number.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; an existing file is left alone.")],
+) -> None:
+    """Write the newest certificate of a request to a file. As an auditor."""
+    from resources import erasure
+    from resources.settings import Settings
+
+    settings = Settings.load()
+    with settings.embedded_servers():
+        number, content = erasure.certificates(settings, request)[-1]
+    try:
+        with file.open("xb") as target:
+            target.write(content)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}", hint="Name another file.") from None
+    console.print(f"wrote {number} to {file}", markup=False, soft_wrap=True)
+
+
 @app.command("public-key")
 def public_key(
     every: Annotated[bool, typer.Option("--all", help="Also the old ones, for certificates of before.")] = False,

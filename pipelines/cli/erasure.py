@@ -14,6 +14,7 @@ from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.subject import read_identifiers
+from pipelines.cli.verification import rows_by_place, show_verdict, verdict_as_json
 from resources import erasure
 from resources.settings import Settings
 from warehouse.catalog.age import Age, parse_age
@@ -197,9 +198,9 @@ def extend(
 
 @app.command()
 def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -> None:
-    """Carry an approved request out, or go on where it was cut off. Counts anew at the end.
+    """Carry an approved request out, or go on where it was cut off. Somebody else looks everywhere at the end.
 
-    Exits 1 if anything is left.
+    Exits 1 if anything is left, and then there is no certificate.
     """
     from pipelines.cli.running import platform
 
@@ -210,11 +211,11 @@ def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -
         show_json(_outcome(outcome))
     else:
         _show_outcome(outcome)
-    if outcome.residual:
+    if not outcome.certificate:
         raise typer.Exit(1)
 
 
-def _rebuild(scopes: Mapping[str, Scope]) -> None:
+def _rebuild(scopes: Mapping[str, Scope]) -> dict[str, int]:
     """Raw tables become what their sources are now, as what stays was changed there; then models lose the person."""
     from assets import keys
     from assets.ingestion import history_starts
@@ -234,7 +235,7 @@ def _rebuild(scopes: Mapping[str, Scope]) -> None:
             f"models of {', '.join(systems)} could not be made anew: {reasons}",
             hint="What was erased stays so. Mend them, then run the request again.",
         )
-    erasure.forget_in_models(settings, scopes)
+    return erasure.forget_in_models(settings, scopes)
 
 
 @app.command()
@@ -355,24 +356,28 @@ def _show_plan(document: Any) -> None:
 
 def _show_outcome(outcome: Outcome) -> None:
     gone = sum(outcome.done.values())
-    console.print(
-        f"Request {outcome.request}: [bold]{outcome.state}[/]; {counted(gone, 'row')} went or changed in this run."
-    )
+    console.print(f"Request {outcome.request}: [bold]{outcome.state}[/]; {counted(gone, 'row')} went or changed.")
+    show_verdict(outcome.verdict)
     for (store, place), rows in sorted(outcome.residual.items()):
-        console.print(f"  [red]left[/] {place} ({store}): {counted(rows, 'row')}")
-    if outcome.residual:
-        console.print(f"  Next: see why, then `drivetrain erasure run {outcome.request}`", style="dim")
+        if (store, place) not in outcome.verdict.left:
+            console.print(f"  [red]left[/] {place} ({store}): {counted(rows, 'row')}")
+    if outcome.certificate:
+        console.print(f"  certificate {outcome.certificate}")
+        console.print(
+            f"  Next: `drivetrain certificate save {outcome.request} FILE` for the person's answer", style="dim"
+        )
+    else:
+        console.print(f"  Next: mend what is in the way, then `drivetrain erasure run {outcome.request}`", style="dim")
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
-    def listed_rows(rows: Any) -> list[dict[str, Any]]:
-        return [{"store": store, "place": place, "rows": count} for (store, place), count in sorted(rows.items())]
-
     return {
         "request": outcome.request,
         "state": outcome.state,
-        "done": listed_rows(outcome.done),
-        "residual": listed_rows(outcome.residual),
+        "tasks": [dataclasses.asdict(task) for task in outcome.tasks],
+        "residual": rows_by_place(outcome.residual),
+        "verdict": verdict_as_json(outcome.verdict),
+        "certificate": outcome.certificate or None,
     }
 
 

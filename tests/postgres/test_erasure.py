@@ -16,9 +16,11 @@ from tiering import TIERS, moved, places, proven
 from demo.servers import Servers
 from demo.servers.model import VERIFIER
 from resources import erasure
+from resources.keys import load_keys
 from resources.settings import Settings
 from warehouse.erasure import carrying
 from warehouse.erasure.carrying import Outcome
+from warehouse.erasure.certificate import Certificate, read_certificate
 from warehouse.erasure.models import NamingColumn, forget_in_models
 from warehouse.errors import AccessDenied, Busy, ConfigurationError, ErasureRefused, LegalHold, RequestRefused
 from warehouse.lake.store import Store
@@ -26,7 +28,7 @@ from warehouse.postgres.sessions import Dsn, connect
 from warehouse.proof.absence import Stores, prove_absence
 from warehouse.proof.absence_sought import Sought, read_known
 
-NOTHING: Any = lambda _: None  # noqa: E731
+NOTHING: Any = lambda _: {}  # noqa: E731
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,7 @@ def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
     desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
     before = everything(bench)
     outcome = run(desk, number)
+    assert (outcome.verdict.unseen, outcome.verdict.left) == ((), {})
     assert (outcome.state, outcome.residual) == ("completed_with_retention", {})
     assert sorted(each.path for each in pictures(desk.folder).list()) == sorted(
         f"{rider}/me.jpg" for rider in range(1, 13) if rider != 3
@@ -169,6 +172,108 @@ def test_a_person_goes_from_everywhere_and_nobody_else_does(desk: Desk) -> None:
         log = str(admin.execute("SELECT * FROM audit.event WHERE request = %s", (number,)).fetchall())
         assert "rider3" not in log and "'3'" not in log
     assert desk("auditor", "audit", "verify", "--json")["holds"]
+
+
+def certificate_of(desk: Desk, number: int) -> Certificate:
+    """The one that was saved, checked with the public key alone."""
+    file, key = desk.folder / f"{number}.json", desk.folder / "key.pem"
+    desk("auditor", "certificate", "save", str(number), str(file))
+    key.write_text(load_keys(Settings.load()).public_keys[0].pem)
+    assert desk("auditor", "certificate", "verify", str(file), "--public-key", str(key))["exit"] == 0
+    return read_certificate(file.read_bytes()).document
+
+
+def test_it_is_certified_and_names_nobody(desk: Desk) -> None:
+    to_the_lake(desk)
+    number = approved(desk)
+    outcome = run(desk, number)
+    certificate = certificate_of(desk, number)
+    assert (certificate.number, certificate.outcome) == (outcome.certificate, "completed_with_retention")
+    stores = {(each.tier, each.locator): each for each in certificate.stores}
+    assert {key: (each.expected, each.actual, each.residual) for key, each in stores.items()} == {
+        ("objects", "files"): (1, 1, 0),
+        ("operational", "riders"): (1, 1, 0), ("operational", "bikes"): (2, 2, 0), ("operational", "work"): (2, 2, 0),
+        ("operational", "messages"): (2, 2, 0), ("operational", "payments"): (1, 1, 0),
+        ("warehouse", "riders"): (1, 1, 0), ("warehouse", "bikes"): (2, 2, 0), ("warehouse", "work"): (2, 2, 0),
+        ("warehouse", "messages"): (2, 2, 0), ("warehouse", "payments"): (1, 1, 0), ("warehouse", "facts"): (19, 19, 0),
+        ("lake", "facts"): (11, 11, 0),
+    }  # fmt: skip
+    assert [(each.table, each.rows, each.basis) for each in certificate.kept] == [("payments", 1, "tax law")]
+    assert certificate.request.requester != certificate.request.approver
+    assert certificate.verification.verifier == VERIFIER
+    assert {each.what.partition(":")[0] for each in certificate.verification.checks} >= {
+        "operational", "warehouse", "lake", "dagster",
+    }  # fmt: skip
+    assert all(each.looked_at and not each.found for each in certificate.verification.checks if "rows" in each.what)
+    entry = desk("auditor", "audit", "show", "--request", str(number), "--json")["entries"][-1]
+    assert (entry["kind"], entry["detail"]["number"]) == ("certificate issued", certificate.number)
+    with pytest.raises(ConfigurationError, match="File exists"):
+        desk("auditor", "certificate", "save", str(number), str(desk.folder / f"{number}.json"))
+    assert desk("auditor", "erasure", "verify", str(number), "--json")["clean"]
+
+
+def test_backups_that_have_the_person_still_are_waited_for(desk: Desk) -> None:
+    """What a request keeps to itself is kept until the last of them is gone; then the request is over."""
+    desk.patch.setenv("DRIVETRAIN_BACKUPS_KEPT", "30 days")
+    number = approved(desk)
+    assert run(desk, number).state == "completed_pending_backup_expiry"
+    backups = certificate_of(desk, number).backups
+    assert backups is not None and "30 days" in backups.how
+    stores = erasure.estate(Settings.load())
+    assert desk("auditor", "erasure", "verify", str(number), "--json")["clean"]
+    assert not carrying.settle(stores, number, backups.expire_on - dt.timedelta(days=1))
+    assert state(desk, number) == "completed_pending_backup_expiry"
+    assert carrying.settle(stores, number, backups.expire_on)
+    assert state(desk, number) == "completed_with_retention"
+    with psycopg.connect(desk.found.pair.warehouse_admin) as admin:
+        ((scope,),) = admin.execute("SELECT scope FROM platform.erasure_request WHERE id = %s", (number,)).fetchall()
+    assert scope is None
+
+
+def test_what_somebody_else_finds_is_erased_in_another_round(desk: Desk) -> None:
+    """A row that comes back behind the erasure's back; and there is no certificate while it does."""
+    number = approved(desk)
+    comes_back = iter(range(1))
+
+    def put_back(_: Any) -> dict[str, int]:
+        for _ in comes_back:
+            desk.bench.source("INSERT INTO messages VALUES (77, 3, 5, 'again'), (78, 5, 3, 'again')")
+        return {}
+
+    outcome = erasure.run(Settings.load(), number, rebuild=put_back)
+    assert (outcome.state, outcome.residual) == ("completed_with_retention", {})
+    stores = certificate_of(desk, number).stores
+    (messages,) = [each for each in stores if (each.tier, each.locator) == ("operational", "messages")]
+    assert (messages.expected, messages.actual) == (2, 4)
+    assert messages.why == "More came after the plan was approved; they went, too."
+    assert desk.bench.source("SELECT count(*) FROM messages WHERE 3 IN (sender, recipient)") == [(0,)]
+
+
+def test_what_comes_again_and_again_needs_somebody(desk: Desk) -> None:
+    number = approved(desk)
+    numbers = iter(range(700, 800))
+
+    def put_back(_: Any) -> dict[str, int]:
+        desk.bench.source(f"INSERT INTO messages VALUES ({next(numbers)}, 3, 5, 'again')")
+        return {}
+
+    outcome = erasure.run(Settings.load(), number, rebuild=put_back)
+    assert (outcome.state, outcome.certificate) == ("failed_needs_operator", "")
+    assert outcome.residual["operational", f"{desk.bench.name}.messages"] == 1
+    with pytest.raises(RequestRefused, match="no certificate was issued"):
+        desk("auditor", "certificate", "save", str(number), str(desk.folder / "none.json"))
+    assert run(desk, number).state == "completed_with_retention"
+
+
+def test_what_cannot_be_looked_at_is_not_certified(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = approved(desk)
+    with monkeypatch.context() as patch:
+        patch.setenv("DRIVETRAIN_VERIFIER_DSN", desk.found.platform.text)  # who may not read the servers' statistics
+        outcome = run(desk, number)
+    assert (outcome.state, outcome.certificate) == ("failed_needs_operator", "")
+    assert any("may not be read by this role" in each for each in outcome.verdict.unseen)
+    assert "not looked at" in desk("auditor", "erasure", "status", str(number), "--json")["request"]["reason"]
+    assert run(desk, number).state == "completed_with_retention"
 
 
 def test_who_did_not_erase_finds_them_before_and_not_after(desk: Desk) -> None:

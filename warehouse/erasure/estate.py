@@ -1,4 +1,4 @@
-"""Every store that a request reaches, and what a request keeps to itself until it is over.
+"""Every store that a request reaches, who looks afterwards, and what is said of it all.
 
 What does not belong here: what is done to the stores.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from warehouse.catalog import Catalog
+from warehouse.catalog.age import Age
+from warehouse.erasure.caches import Cache
 from warehouse.erasure.identifiers import Identifier
 from warehouse.erasure.keys import Keys
-from warehouse.erasure.scope import Scope
+from warehouse.erasure.witness import Witness
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn
 from warehouse.state.tiered import Places
@@ -28,7 +29,11 @@ class Estate:
         warehouse: the warehouse, as the platform.
         lake: root of the cold tier.
         objects: root of the buckets of documents and media.
-        keys: what identifiers and scopes are sealed with.
+        keys: what identifiers and scopes are sealed with, and certificates signed.
+        witness: who did not erase, and looks.
+        caches: of systems that have one.
+        backups: how long they are kept, and with them who is in them; None: there are none.
+        issuer: who certifies.
     """
 
     catalog: Catalog
@@ -37,6 +42,10 @@ class Estate:
     lake: Store
     objects: Store
     keys: Keys = field(repr=False)
+    witness: Witness = field(repr=False)
+    caches: Mapping[str, Cache] = field(default_factory=dict[str, Cache])
+    backups: Age | None = None
+    issuer: str = "Drivetrain"
 
     def places(self, system: str) -> Places:
         """Of one system."""
@@ -58,55 +67,3 @@ class Estate:
             Tampered: somebody changed it.
         """
         return [Identifier(kind, text) for kind, text in json.loads(self.keys.open(sealed, b"identifiers"))]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Of one system: whose rows, and what keys become where the law keeps them. Sealed, and destroyed at the end."""
-
-    scope: Scope
-    pseudonyms: Mapping[str, str] = field(repr=False)
-
-
-def pack(kept: Mapping[str, Kept], keys: Keys, request: int) -> bytes:
-    """Seal what a request keeps to itself."""
-    document = {
-        name: {
-            "persons": sorted(each.scope.persons),
-            "values": {
-                table: {column: sorted(values) for column, values in about.items()}
-                for table, about in each.scope.values.items()
-            },
-            "pseudonyms": dict(each.pseudonyms),
-        }
-        for name, each in kept.items()
-    }
-    return keys.seal(json.dumps(document).encode(), _about(request))
-
-
-def unpack(sealed: bytes, keys: Keys, request: int) -> dict[str, Kept]:
-    """What ``pack`` sealed.
-
-    Raises:
-        ConfigurationError: the key file lacks the key.
-        Tampered: somebody changed it, or it is another request's.
-    """
-    document: dict[str, Any] = json.loads(keys.open(sealed, _about(request)))
-    return {
-        name: Kept(
-            Scope(
-                name,
-                frozenset(each["persons"]),
-                {
-                    table: {column: frozenset(values) for column, values in about.items()}
-                    for table, about in each["values"].items()
-                },
-            ),
-            each["pseudonyms"],
-        )
-        for name, each in document.items()
-    }
-
-
-def _about(request: int) -> bytes:
-    return f"scope of request {request}".encode()

@@ -47,9 +47,12 @@ class SealedObject:
 
 @dataclass(frozen=True)
 class ErasedObjects:
-    """Of one bucket: versions that were removed in this run, versions that are still there, removals that failed."""
+    """Of one bucket: objects, and versions of them, that were removed in this run; versions that are still there; and
+    removals that failed.
+    """
 
     bucket: str
+    objects: int
     removed: int
     residual: int
     failed: int
@@ -121,6 +124,7 @@ def remove_objects(
         LakeUnavailable, AccessDenied: a bucket cannot be listed, so nobody can say what is left.
     """
     removed: Counter[str] = Counter()
+    gone: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     buckets = {bucket for bucket, _ in _prefixes(system, scope)} | set(_named(system, scope, readers))
     for bucket, prefix in _prefixes(system, scope):
@@ -134,6 +138,7 @@ def remove_objects(
                 store.remove(each.path)
                 _forget_folders(store, each.path)
                 removed[each.bucket] += len(each.versions)
+                gone[each.bucket] += 1
             except DrivetrainError:  # its message names the file
                 failed[each.bucket] += 1
         found = find_objects(objects, system, scope, readers)
@@ -141,7 +146,9 @@ def remove_objects(
             break
         sleep(pause)
     left = Counter({bucket: sum(len(e.versions) for e in found if e.bucket == bucket) for bucket in buckets})
-    return [ErasedObjects(bucket, removed[bucket], left[bucket], failed[bucket]) for bucket in sorted(buckets)]
+    return [
+        ErasedObjects(bucket, gone[bucket], removed[bucket], left[bucket], failed[bucket]) for bucket in sorted(buckets)
+    ]
 
 
 def _bucket(objects: Store, bucket: str) -> Store:

@@ -9,11 +9,13 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from warehouse.catalog.version import policy_version
-from warehouse.erasure.estate import Estate, Kept, pack, unpack
+from warehouse.erasure.estate import Estate
+from warehouse.erasure.identifiers import Identifier
 from warehouse.erasure.operational import operational_reader, raw_reader
 from warehouse.erasure.persons import find_persons
 from warehouse.erasure.replacing import make_pseudonyms
 from warehouse.erasure.scope import Scope, find_scope
+from warehouse.erasure.sealed import Kept, pack, unpack
 from warehouse.erasure.survey import Survey, survey
 from warehouse.errors import Busy, LegalHold, RequestRefused
 from warehouse.postgres.sessions import Connection, connect
@@ -83,10 +85,7 @@ def scoped(estate: Estate, operator: Connection, request: int) -> dict[str, Kept
     """Whose rows, by system. Pseudonyms that were given once stay: rows may bear them already."""
     sealed = read_scope(operator, request)
     before = unpack(sealed, estate.keys, request) if sealed is not None else {}
-    ((identifiers,),) = operator.execute(
-        "SELECT identifiers FROM platform.erasure_request WHERE id = %s", (request,)
-    ).fetchall()
-    looked_for = estate.open_identifiers(bytes(identifiers))
+    looked_for = asked_for(estate, operator, request)
     confirmed: dict[str, set[bytes]] = {}
     for person in read_persons(operator, request):
         confirmed.setdefault(person.system, set()).add(bytes(person.digest))
@@ -117,8 +116,17 @@ def scoped(estate: Estate, operator: Connection, request: int) -> dict[str, Kept
         lacking = keys - set(given)
         if lacking and any(table.erasure.action == "pseudonymise" for table in system.tables.values()):
             given |= make_pseudonyms(system.tables[system.person.table].columns[system.person.key].type, lacking)
-        kept[name] = Kept(_joined(scope, before.get(name)), given)
+        words = {*estate.witness.known(name, keys), *(before[name].known if name in before else ())}
+        kept[name] = Kept(_joined(scope, before.get(name)), given, tuple(sorted(words)))
     return kept
+
+
+def asked_for(estate: Estate, operator: Connection, request: int) -> list[Identifier]:
+    """What the person of a request is looked for by."""
+    ((sealed,),) = operator.execute(
+        "SELECT identifiers FROM platform.erasure_request WHERE id = %s", (request,)
+    ).fetchall()
+    return estate.open_identifiers(bytes(sealed))
 
 
 def _joined(scope: Scope, before: Kept | None) -> Scope:

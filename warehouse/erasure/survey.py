@@ -13,18 +13,21 @@ from typing import Any, Literal
 
 from warehouse.catalog.model import System
 from warehouse.erasure.below import look_below
-from warehouse.erasure.estate import Estate, Kept
+from warehouse.erasure.caches import count_keys
+from warehouse.erasure.estate import Estate
 from warehouse.erasure.objects import SealedObject, find_objects, seal
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.passing import Found
 from warehouse.erasure.replacing import Replacement, replacement_of
+from warehouse.erasure.sealed import Kept
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect
 from warehouse.state.tiered import tiered
 
-StoreKind = Literal["objects", "operational", "warehouse", "lake"]
+#: detached: at the source, out of its table already.
+StoreKind = Literal["objects", "cache", "operational", "detached", "warehouse", "lake"]
 ACTIONS = ("delete", "redact", "pseudonymise")
-_STORE: Mapping[str, StoreKind] = {"warm": "warehouse", "kept": "warehouse", "cold": "lake", "left": "operational"}
+STORES: Mapping[str, StoreKind] = {"warm": "warehouse", "kept": "warehouse", "cold": "lake", "left": "detached"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Line:
 
     Attributes:
         store: which.
-        place: ``system.table``, or of objects the bucket.
+        place: ``system.table``; of objects the bucket, of a cache the system.
         action: what becomes of the rows.
         expected: how many rows.
         basis: of a law that keeps them; empty where they go.
@@ -112,6 +115,10 @@ def survey(estate: Estate, kept: Mapping[str, Kept]) -> Survey:
                 Line("objects", bucket, "delete", count)
                 for bucket, count in sorted(Counter(of.bucket for of in sealed).items())
             ]
+            if system.caches and name not in estate.caches:
+                notes.append(f"{name}: no cache is configured; keys there are not looked for")
+            elif system.caches and (keys := count_keys(estate.caches[name], system, each.scope)):
+                lines.append(Line("cache", name, "delete", keys))
             looked = look_operational(source, system, each.scope)
             notes += looked.notes
             lines += [
@@ -145,7 +152,7 @@ def _below(
     )  # fmt: skip
     by_store: dict[StoreKind, list[Found]] = {}
     for each in found:
-        by_store.setdefault(_STORE[each.tier], []).append(each)
+        by_store.setdefault(STORES[each.tier], []).append(each)
     return [
         Line(
             store, f"{system.system}.{table}", system.tables[table].erasure.action, rows, _basis(system, table),

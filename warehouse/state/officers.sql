@@ -47,7 +47,8 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA audit TO %I', reader);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA audit TO %I', reader);
     END LOOP;
-    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.note(text, bigint, jsonb) TO %I', platform_owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.note(text, bigint, jsonb), audit.certify(bigint, text, bytea) TO %I',
+                   platform_owner);
     GRANT EXECUTE ON FUNCTION audit.approve(bigint, bytea, interval) TO drivetrain_approver;
 END
 $$;

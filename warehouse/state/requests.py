@@ -234,3 +234,37 @@ def read_scope(connection: Connection, request: int) -> bytes | None:
     """As the operator: what ``write_scope`` kept."""
     row = connection.execute("SELECT scope FROM platform.erasure_request WHERE id = %s", (request,)).fetchone()
     return None if row is None else row[0]
+
+
+def write_mentions(connection: Connection, request: int, mentions: Sequence[Mapping[str, Any]]) -> None:
+    """As the operator: rows of others that somebody has to read, by place and key."""
+    connection.execute(
+        "UPDATE platform.erasure_request SET mentions = %s WHERE id = %s", (json.dumps(list(mentions)), request)
+    )
+
+
+def read_mentions(connection: Connection, request: int) -> list[dict[str, Any]]:
+    """What ``write_mentions`` noted."""
+    row = connection.execute("SELECT mentions FROM platform.erasure_request WHERE id = %s", (request,)).fetchone()
+    return [] if row is None else row[0]
+
+
+def read_digests(connection: Connection, request: int) -> list[str]:
+    """As the operator: the keyed digests of what a person is looked for by, in hexadecimal."""
+    row = connection.execute(
+        "SELECT identifier_digests FROM platform.erasure_request WHERE id = %s", (request,)
+    ).fetchone()
+    return [] if row is None else sorted(bytes(each).hex() for each in row[0])
+
+
+def certify(connection: Connection, request: int, number: str, content: bytes) -> None:
+    """As the operator: keep a signed certificate for good."""
+    connection.execute("SELECT audit.certify(%s, %s, %s)", (request, number, content))
+
+
+def read_certificates(connection: Connection, request: int) -> list[tuple[str, bytes]]:
+    """Number and file of each, the newest last."""
+    rows = connection.execute(
+        "SELECT number, content FROM audit.certificate WHERE request = %s ORDER BY issued_at, number", (request,)
+    )
+    return [(number, bytes(content)) for number, content in rows]

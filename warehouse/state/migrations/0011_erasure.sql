@@ -70,6 +70,7 @@ CREATE TABLE platform.erasure_request (
     identifiers bytea NOT NULL,                   -- encrypted: what the person is looked for by
     identifier_digests bytea[] NOT NULL,          -- keyed: another request of the same person is known by them
     scope bytea,                                  -- encrypted: which rows, and their pseudonyms; destroyed at the end
+    mentions jsonb NOT NULL DEFAULT '[]',         -- rows of others that may mean the person, by key: somebody reads them
     requested_by text NOT NULL DEFAULT session_user,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -179,22 +180,21 @@ COMMENT ON TABLE audit.approval IS 'Who approved which plan, by its digest, and 
 CREATE TRIGGER only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.approval
     FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
 
--- The steps of a request that is carried out. A step can be taken again by anybody once its lease is over.
+-- The steps of a request that is carried out: each can be taken again by whoever goes on (who works on a request holds its
+-- advisory lock). Counts of rows only.
 CREATE TABLE platform.erasure_task (
     request bigint NOT NULL REFERENCES platform.erasure_request,
-    number integer NOT NULL,
-    store text NOT NULL,                          -- objects, caches, operational, warehouse, lake, dagster
+    store text NOT NULL,                          -- as certificates name them; detached: what left its table at the source
     place text NOT NULL,                          -- system.table, bucket ...
     action text NOT NULL,
-    expected bigint NOT NULL,
-    actual bigint,
-    residual bigint,
-    state text NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'running', 'done', 'failed')),
+    expected bigint NOT NULL,                     -- as the approved plan counted
+    actual bigint NOT NULL DEFAULT 0,             -- rows or versions that went or were changed, over all runs
+    versions bigint NOT NULL DEFAULT 0,           -- of objects, that went
+    residual bigint,                              -- found afterwards, by another role and code; NULL: nobody looked yet
+    state text NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'running', 'done')),
     attempts integer NOT NULL DEFAULT 0,
-    leased_until timestamptz,
-    detail jsonb NOT NULL DEFAULT '{}',
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (request, number)
+    PRIMARY KEY (request, store, place)
 );
 COMMENT ON TABLE platform.erasure_task IS 'The steps of each request, with what was expected, done and left.';
 
@@ -371,6 +371,28 @@ BEGIN
 END
 $$;
 
+-- What was done, signed: the file, byte by byte. Issued by the operator; never changed.
+CREATE TABLE audit.certificate (
+    number text PRIMARY KEY,
+    request bigint NOT NULL REFERENCES platform.erasure_request,
+    content bytea NOT NULL,
+    issued_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE audit.certificate IS 'Signed certificates of erasures. Never changed.';
+CREATE TRIGGER only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.certificate
+    FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
+
+CREATE FUNCTION audit.certify(of_request bigint, of_number text, with_content bytea) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM platform.refuse_others('operator');
+    INSERT INTO audit.certificate (number, request, content) VALUES (of_number, of_request, with_content);
+    PERFORM audit.note('certificate issued', of_request, jsonb_build_object(
+        'number', of_number, 'sha256', encode(sha256(with_content), 'hex')));
+END
+$$;
+REVOKE ALL ON FUNCTION audit.certify(bigint, text, bytea) FROM PUBLIC;
+
 -- Holds: placed by a requester or an approver, released by an approver, or over by themselves.
 ALTER TABLE platform.legal_hold ADD COLUMN until timestamptz;
 COMMENT ON COLUMN platform.legal_hold.until IS 'When it ends by itself; NULL: when it is released.';
@@ -419,7 +441,7 @@ BEGIN
             ' platform.erasure_transition, platform.erasure_subject, platform.legal_hold'
             ' TO drivetrain_%s', officer);
         EXECUTE format('GRANT SELECT (id, kind, law, reference, received_at, confirm_by, due_at, latest_at, extended_at,'
-            ' extended_why, state, reason, requested_by, requested_at, changed_at) ON platform.erasure_request'
+            ' extended_why, state, reason, mentions, requested_by, requested_at, changed_at) ON platform.erasure_request'
             ' TO drivetrain_%s', officer);
         EXECUTE format('GRANT EXECUTE ON FUNCTION platform.is_officer(text), platform.refuse_others(text[]),'
             ' platform.move_request(bigint, text, jsonb) TO drivetrain_%s', officer);
