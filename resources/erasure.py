@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from resources.absence import Verifier, models_of
 from resources.dbt import ensure_manifest
@@ -32,6 +33,7 @@ from warehouse.errors import ConfigurationError, RequestRefused
 from warehouse.postgres.sessions import connect
 from warehouse.state import requests as state
 from warehouse.state.requests import Approval, Deadlines, Person, Plan, Request, RequestKind
+from warehouse.state.tasks import Task, read_tasks
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Told:
     persons: tuple[Person, ...]
     plan: Plan | None
     approval: Approval | None
+    tasks: tuple[Task, ...]
+    mentions: tuple[Mapping[str, Any], ...]
+    certificates: tuple[str, ...]
 
 
 def estate(settings: Settings) -> Estate:
@@ -276,4 +281,8 @@ def tell(settings: Settings, request: int) -> Told:
         found = state.read_request(session, request)
         sealed = state.read_plan(session, request)
         approval = None if sealed is None else state.read_approval(session, sealed)
-        return Told(found, tuple(state.read_persons(session, request)), sealed, approval)
+        return Told(
+            found, tuple(state.read_persons(session, request)), sealed, approval, tuple(read_tasks(session, request)),
+            tuple(state.read_mentions(session, request)),
+            tuple(number for number, _ in state.read_certificates(session, request)),
+        )  # fmt: skip

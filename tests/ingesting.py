@@ -115,6 +115,7 @@ class Bench:
     name: str = field(default_factory=lambda: f"t{next(_NUMBERS)}")
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     person: dict[str, Any] | None = None
+    caches: list[str] = field(default_factory=list)
 
     def reconnect(self) -> None:
         """After the warehouse was restarted."""
@@ -159,6 +160,7 @@ class Bench:
             "system": self.name, "title": "t", "description": "d", "owner": "o", "schema": self.name,
             "history_starts": dt.date(2024, 1, 1), "defaults": {"retention": "lifetime", "erasure": "no_person"},
             "tables": self.tables, **({"person": self.person} if self.person else {}),
+            **({"caches": self.caches} if self.caches else {}),
         })  # fmt: skip
 
     @property

@@ -80,12 +80,16 @@ class Desk:
 
     def __init__(self, found: Officers, bench: Bench, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.found, self.bench, self.folder, self.patch = found, bench, folder, patch
-        for name, value in environment(bench, folder).items():
-            patch.setenv(name, value)
+        self.environment()
         verifier = bench.pair.servers.server("warehouse").dsn(bench.pair.warehouse, VERIFIER)
         patch.setenv("DRIVETRAIN_VERIFIER_DSN", verifier)
         patch.setattr(absence, "ensure_manifest", lambda _: None)  # models are the business of other tests
         patch.setattr(absence, "models_of", lambda *_: {})
+
+    def environment(self) -> None:
+        """Settings, with the bench's policies as they are now."""
+        for name, value in environment(self.bench, self.folder).items():
+            self.patch.setenv(name, value)
 
     def __call__(self, who: str, *arguments: str) -> dict[str, Any]:
         """As somebody; the JSON that is printed, if any."""

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from demo.generate import change, fill, filled
 from demo.servers import SYSTEMS, Servers
+from pipelines.cli.demo_erasure import erase_one, show_erased
 from pipelines.cli.highlights import show_highlights
 from pipelines.cli.output import console
 from pipelines.cli.prove import show_proofs
@@ -46,7 +47,8 @@ def demo(
     replace: Annotated[bool, typer.Option("--replace", help="Throw away data filled with other options.")] = False,
     changes: Annotated[int, typer.Option(help="Days of use to let pass (late rows, updates, deletes).", min=0)] = 0,
 ) -> None:
-    """Fill five operational databases, ingest them, build the models, move months to the lake, and prove every row.
+    """Fill five operational databases, ingest them, build the models, move months to the lake, erase a
+    person, and prove every row.
 
     Runs embedded servers, and stops them at the end if it started them. A second run re-uses what is there.
     Where the folder DRIVETRAIN_REAL_DATA (or ../shared/real) exists, shop, logistics and bikenode hold real data.
@@ -71,15 +73,21 @@ def demo(
                 for system in SYSTEMS:
                     change(servers.system_admin_dsn(system), system, seed=seed, round=number)
             servers.wait_for_replica(120)
-            summaries = _run(progress, settings)
+            summaries, erased = _run(progress, settings), None
             if all(summary.success for summary in summaries):
                 _move(progress, settings)
+                erasing = progress.add_task("one person is erased", total=None)
+                erased = erase_one(settings, lambda text: progress.update(erasing, description=f"erasing: {text}"))
+                progress.update(erasing, description="one person is erased", total=1, completed=1)
             progress.stop()
             console.print()
             for summary in summaries:
                 show(summary)
             show_status(read_status(settings))
             show_highlights(settings)
+            if erased is not None:
+                console.print("\n[bold]A rider asked to be erased[/] (drivetrain erasure status)")
+                show_erased(erased)
             console.print("\n[bold]Is every row accounted for?[/] (drivetrain prove)")
             proven = show_proofs(prove(settings, provable_tables(settings.catalog()), deep=False), deep=False)
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. [bold]Where to look next[/]")
@@ -87,7 +95,7 @@ def demo(
     console.print("  drivetrain status       this summary again (the command is in .venv/bin)")
     console.print("  drivetrain servers up   keep the servers running, for psql and other tools")
     console.print("  docs/README.md          guides for engineers, analysts, compliance officers")
-    if not (proven and all(summary.success for summary in summaries)):
+    if not (proven and all(summary.success for summary in summaries) and erased is not None and erased.certificate):
         raise typer.Exit(1)
 
 

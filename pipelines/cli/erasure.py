@@ -206,7 +206,7 @@ def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -
 
     settings = Settings.load()
     with console.status("Erasing …") as progress, platform(settings, progress.update):
-        outcome = erasure.run(settings, number, rebuild=_rebuild, tell=progress.update)
+        outcome = erasure.run(settings, number, rebuild=rebuild, tell=progress.update)
     if json:
         show_json(_outcome(outcome))
     else:
@@ -215,7 +215,7 @@ def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -
         raise typer.Exit(1)
 
 
-def _rebuild(scopes: Mapping[str, Scope]) -> dict[str, int]:
+def rebuild(scopes: Mapping[str, Scope]) -> dict[str, int]:
     """Raw tables become what their sources are now, as what stays was changed there; then models lose the person."""
     from assets import keys
     from assets.ingestion import history_starts

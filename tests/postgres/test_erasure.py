@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from ingesting import PARTITIONED, Bench, bench_on
 from officers import Desk, Officers, officers
 from tiering import TIERS, moved, places, proven
@@ -398,7 +399,18 @@ class CutOff(BaseException):
 
 
 @pytest.mark.parametrize(
-    "step", ["put_tombstones", "remove_objects", "erase_operational", "sweep", "erase_below", "survey"]
+    "step",
+    [
+        "put_tombstones",
+        "remove_objects",
+        "erase_operational",
+        "sweep",
+        "erase_below",
+        "survey",
+        "write_mentions",
+        "certified",
+        "certify",
+    ],
 )
 def test_a_run_that_was_cut_off_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Before and after each step; the end is the same."""
@@ -418,6 +430,27 @@ def test_a_run_that_was_cut_off_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPa
         assert desk.bench.warehouse(f"SELECT count(*) FROM {{raw}}.{table} WHERE {column} = 3") == [(0,)]
     assert proven(desk.bench, lake) == []
     assert desk("auditor", "audit", "verify", "--json")["holds"]
+
+
+def test_keys_in_a_cache_go_too(desk: Desk, redis_server: str) -> None:
+    """With those that the application writes meanwhile; a cache that is not configured is told of."""
+    desk.bench.caches = ["rider:{key}", "rider:{key}:*"]
+    desk.environment()
+    number, plan = planned(desk)
+    assert any("no cache is configured" in note for note in plan["plan"]["notes"])
+    desk.patch.setenv(f"DRIVETRAIN_{desk.bench.name.upper()}_REDIS_URL", redis_server)
+    with redis.Redis.from_url(redis_server) as client:
+        for rider in (3, 4):
+            client.set(f"rider:{rider}", "x")
+            client.set(f"rider:{rider}:offers", "x")
+        plan = desk("operator", "erasure", "plan", str(number), "--json")
+        assert [each["expected"] for each in plan["plan"]["lines"] if each["store"] == "cache"] == [2]
+        desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+        client.set("rider:3:state", "on")
+        assert run(desk, number).state == "completed_with_retention"
+        assert set(client.keys()) == {b"rider:4", b"rider:4:offers"}
+    (keys,) = [each for each in certificate_of(desk, number).stores if each.tier == "cache"]
+    assert (keys.expected, keys.actual, keys.why) == (2, 3, "Keys of a cache come and go.")
 
 
 def cut_off(original: Any, after: bool, at: int) -> Any:
@@ -474,10 +507,18 @@ def test_a_hold_that_is_new_stops_it_in_the_middle(desk: Desk, monkeypatch: pyte
 def test_models_lose_rows_that_name_the_person(desk: Desk) -> None:
     desk.bench.warehouse(
         "CREATE TABLE {raw}.board (rider bigint, points int); INSERT INTO {raw}.board VALUES (3, 1), (3, 2), (4, 3);"
-        "CREATE VIEW {raw}.seen AS SELECT * FROM {raw}.board; ALTER TABLE {raw}.board OWNER TO drivetrain"
+        "CREATE VIEW {raw}.seen AS SELECT * FROM {raw}.board; ALTER TABLE {raw}.board OWNER TO drivetrain;"
+        "ANALYZE {raw}.board"
     )
+    common = (
+        f"SELECT most_common_vals::text FROM pg_stats WHERE schemaname = '{desk.bench.raw}'"
+        " AND tablename = 'board' AND attname = 'rider'"
+    )
+    assert desk.bench.warehouse(common) == [("{3}",)]
     columns = [NamingColumn(desk.bench.raw, table, "rider") for table in ("board", "seen", "never_made")]
+    columns.append(NamingColumn(desk.bench.raw, "board", "never_there"))
     with connect(desk.found.platform) as connection:
         assert forget_in_models(connection, columns, {"3"}) == {f"{desk.bench.raw}.board": 2}
         assert forget_in_models(connection, columns, {"3"}) == {}
     assert desk.bench.warehouse("SELECT rider FROM {raw}.board") == [(4,)]
+    assert desk.bench.warehouse(common) == [(None,)]
