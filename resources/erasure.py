@@ -18,6 +18,7 @@ from resources.settings import Settings
 from resources.subjects import find_subjects, systems_with_persons
 from warehouse.catalog.laws import load_laws
 from warehouse.catalog.model import Law
+from warehouse.erasure import batch
 from warehouse.erasure.carrying import Outcome, Rebuild, run_request, settle, verify_request
 from warehouse.erasure.deadlines import deadlines
 from warehouse.erasure.estate import Estate
@@ -210,9 +211,27 @@ def run(
     rebuild: Rebuild,
     tell: Callable[[str], None] = lambda _: None,
     run_id: str | None = None,
+    lake: bool = True,
 ) -> Outcome:
-    """Carry an approved request out, or go on where it was cut off."""
-    return run_request(estate(settings), request, rebuild=rebuild, tell=tell, run_id=run_id)
+    """Carry an approved request out, or go on where it was cut off; its months in the ``lake`` at once, or not yet."""
+    return run_request(estate(settings), request, rebuild=rebuild, tell=tell, run_id=run_id, lake=lake)
+
+
+def run_batch(
+    settings: Settings,
+    *,
+    rebuild: Rebuild,
+    only_due: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+    run_id: str | None = None,
+) -> list[Outcome]:
+    """Write the lake anew for all requests that wait for it, and end them; with ``only_due`` only if one has to be."""
+    with connect(settings.warehouse(), read_only=True, application="drivetrain erasure") as session:
+        found, now = batch.waiting(session), dt.datetime.now(dt.UTC)
+    if only_due and not any(batch.batch_due(each, settings.erasure_window) <= now for each in found):
+        return []
+    numbers = [each.id for each in found]
+    return batch.run_batch(estate(settings), numbers, rebuild=rebuild, tell=tell, run_id=run_id) if numbers else []
 
 
 def verify(settings: Settings, request: int, *, deep: bool, tell: Callable[[str], None] = lambda _: None) -> Verdict:

@@ -50,6 +50,7 @@ KNOWN = {
     "AWS_<...>": "credentials and endpoint of s3://, as every tool for S3 reads them",
     "DRIVETRAIN_OBJECTS_URL": "buckets of documents and media: file:// or s3://",
     "DRIVETRAIN_KEYS": "keys that seal and sign erasure requests (default <DRIVETRAIN_HOME>/keys/erasure.json)",
+    "DRIVETRAIN_ERASURE_WINDOW": "how long an erasure waits for others to write the lake anew with (default 0 days)",
     "DRIVETRAIN_BACKUPS_KEPT": "how long backups are kept, as certificates of erasure state it; none: there are none",
     "DRIVETRAIN_ISSUER": "who certifies an erasure: the name of the organisation",
     "DRIVETRAIN_REAL_DATA": "folder of the real data set that the demo is filled from",
@@ -59,6 +60,8 @@ KNOWN = {
 }
 
 
+#: Days; under the shortest law a month is given for all of it.
+_LONGEST_WINDOW = 14
 _SIZE = re.compile(r"\s*([0-9]{1,9})\s*([kMGT]?B)\s*", re.IGNORECASE)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 #: What a gigabyte is assumed to cost a month: about what managed PostgreSQL asks in two zones and in one, and an object
@@ -135,6 +138,25 @@ class Settings:
         if options.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             options.setdefault("AWS_ALLOW_HTTP", "true")
         return Store(url, options)
+
+    @property
+    def erasure_window(self) -> Age:
+        """How long the lake may wait to be written anew for several persons at once; none: 0 days.
+
+        Raises:
+            ConfigurationError: the setting is no age, or longer than any law gives.
+        """
+        text = self.get("ERASURE_WINDOW") or "0 days"
+        try:
+            age = Age.model_validate(parse_age(text))
+        except ValueError:
+            age = None
+        if age is None or age.approximate_days > _LONGEST_WINDOW:
+            raise ConfigurationError(
+                f"DRIVETRAIN_ERASURE_WINDOW: {text!r} is no age of up to {_LONGEST_WINDOW} days",
+                hint="For example: 7 days; 0 days to wait for nobody.",
+            )
+        return age
 
     @property
     def tier_grace(self) -> dt.timedelta:

@@ -197,7 +197,13 @@ def extend(
 
 
 @app.command()
-def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -> None:
+def run(
+    number: Annotated[int, _NUMBER],
+    batched: Annotated[
+        bool, typer.Option("--batched", help="Leave months in the lake to `erasure batch`, which does them for many.")
+    ] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
     """Carry an approved request out, or go on where it was cut off. Somebody else looks everywhere at the end.
 
     Exits 1 if anything is left, and then there is no certificate.
@@ -206,12 +212,36 @@ def run(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) -
 
     settings = Settings.load()
     with console.status("Erasing …") as progress, platform(settings, progress.update):
-        outcome = erasure.run(settings, number, rebuild=rebuild, tell=progress.update)
+        outcome = erasure.run(settings, number, rebuild=rebuild, tell=progress.update, lake=not batched)
     if json:
         show_json(_outcome(outcome))
     else:
         _show_outcome(outcome)
-    if not outcome.certificate:
+    if outcome.verdict is not None and not outcome.certificate:
+        raise typer.Exit(1)
+
+
+@app.command()
+def batch(
+    due: Annotated[bool, typer.Option("--due", help="Only if one of them has waited long enough.")] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Write the lake anew for all requests that wait for it, in one pass, and end them.
+
+    DRIVETRAIN_ERASURE_WINDOW says how long one waits for others; nobody waits into the last days of a law's time.
+    """
+    from pipelines.cli.running import platform
+
+    settings = Settings.load()
+    with console.status("Erasing …") as progress, platform(settings, progress.update):
+        outcomes = erasure.run_batch(settings, rebuild=rebuild, only_due=due, tell=progress.update)
+    if json:
+        show_json({"requests": [_outcome(outcome) for outcome in outcomes]})
+    for outcome in outcomes if not json else ():
+        _show_outcome(outcome)
+    if not outcomes and not json:
+        console.print("No request waits for the lake." if not due else "No request that waits for the lake is due.")
+    if not all(outcome.certificate for outcome in outcomes):
         raise typer.Exit(1)
 
 
@@ -357,6 +387,10 @@ def _show_plan(document: Any) -> None:
 def _show_outcome(outcome: Outcome) -> None:
     gone = sum(outcome.done.values())
     console.print(f"Request {outcome.request}: [bold]{outcome.state}[/]; {counted(gone, 'row')} went or changed.")
+    if outcome.verdict is None:
+        console.print("  Months in the lake wait for those of others, hidden from every reader.")
+        console.print(f"  At once instead: `drivetrain erasure run {outcome.request}`", style="dim")
+        return
     show_verdict(outcome.verdict)
     for (store, place), rows in sorted(outcome.residual.items()):
         if (store, place) not in outcome.verdict.left:
@@ -376,7 +410,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state,
         "tasks": [dataclasses.asdict(task) for task in outcome.tasks],
         "residual": rows_by_place(outcome.residual),
-        "verdict": verdict_as_json(outcome.verdict),
+        "verdict": verdict_as_json(outcome.verdict) if outcome.verdict else None,
         "certificate": outcome.certificate or None,
     }
 

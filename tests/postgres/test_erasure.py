@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Generator
 from pathlib import Path
@@ -19,7 +20,8 @@ from demo.servers.model import VERIFIER
 from resources import erasure
 from resources.keys import load_keys
 from resources.settings import Settings
-from warehouse.erasure import carrying
+from warehouse.catalog.age import Age
+from warehouse.erasure import batch, carrying, steps
 from warehouse.erasure.carrying import Outcome
 from warehouse.erasure.certificate import Certificate, read_certificate
 from warehouse.erasure.models import NamingColumn, forget_in_models
@@ -417,7 +419,8 @@ def test_a_run_that_was_cut_off_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPa
     lake, number = to_the_lake(desk), approved(desk)
     for after in (False, True):
         with monkeypatch.context() as patch:
-            patch.setattr(carrying, step, cut_off(getattr(carrying, step), after, 2 if step == "survey" else 1))
+            module = carrying if hasattr(carrying, step) and step != "survey" else steps
+            patch.setattr(module, step, cut_off(getattr(module, step), after, 1))
             with pytest.raises(CutOff):
                 run(desk, number)
         if step == "survey":
@@ -471,7 +474,7 @@ def cut_off(original: Any, after: bool, at: int) -> Any:
 def test_a_store_that_does_not_answer_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     number = approved(desk)
     with monkeypatch.context() as patch:
-        patch.setattr(carrying, "erase_below", busy)
+        patch.setattr(steps, "erase_below", busy)
         with pytest.raises(Busy):
             run(desk, number)
     assert state(desk, number) == "retry_wait"
@@ -484,14 +487,14 @@ def busy(*_: Any, **__: Any) -> Any:
 
 def test_a_hold_that_is_new_stops_it_in_the_middle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     number = approved(desk)
-    original = carrying.sweep
+    original = steps.sweep
 
     def held(*arguments: Any) -> Any:
         desk("requester", "hold", "add", "--reason", "new", "--system", desk.bench.name, "--person", "3")
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(carrying, "sweep", held)
+        patch.setattr(steps, "sweep", held)
         with pytest.raises(LegalHold):
             run(desk, number)
     assert state(desk, number) == "blocked_hold"
@@ -502,6 +505,52 @@ def test_a_hold_that_is_new_stops_it_in_the_middle(desk: Desk, monkeypatch: pyte
     desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
     run(desk, number)
     assert desk.bench.warehouse("SELECT count(*) FROM {raw}.riders WHERE id = 3") == [(0,)]
+
+
+def test_the_lake_is_written_anew_for_many_at_once(desk: Desk) -> None:
+    """Each is gone from everywhere else before; each has a certificate with its own counts."""
+    lake = to_the_lake(desk)
+    numbers: list[int] = []
+    for rider in (3, 5, 7):
+        number, plan = planned(desk, f"rider{rider}@example.org")
+        desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+        outcome = erasure.run(Settings.load(), number, rebuild=NOTHING, lake=False)
+        assert (outcome.state, outcome.verdict, outcome.certificate) == ("executing", None, "")
+        assert desk.bench.warehouse(f"SELECT count(*) FROM {{raw}}.facts WHERE who = {rider}") == [(0,)]
+        numbers.append(number)
+    with connect(desk.found.platform) as session:
+        waiting = batch.waiting(session)
+    assert [each.id for each in waiting] == numbers
+    hold = ("--reason", "new", "--system", desk.bench.name, "--person", "7")
+    desk("requester", "hold", "add", *hold)
+    outcomes = erasure.run_batch(Settings.load(), rebuild=NOTHING)
+    assert [each.state for each in outcomes] == ["completed_with_retention"] * 2
+    assert state(desk, numbers[2]) == "blocked_hold"
+    for number in numbers[:2]:
+        (cold,) = [each for each in certificate_of(desk, number).stores if each.tier == "lake"]
+        assert cold.expected == cold.actual > 0 == cold.residual
+    passes = desk.bench.warehouse(
+        f"SELECT DISTINCT batch FROM platform.erased WHERE system = '{desk.bench.name}' AND tier = 'cold'"
+    )
+    assert passes == [(f"requests {numbers[0]}, {numbers[1]}",)]
+    assert proven(desk.bench, lake) == []
+
+
+def test_nobody_waits_into_the_last_days_of_a_law(desk: Desk) -> None:
+    to_the_lake(desk)
+    number = approved(desk)
+    erasure.run(Settings.load(), number, rebuild=NOTHING, lake=False)
+    with connect(desk.found.platform) as session:
+        (waiting,) = [each for each in batch.waiting(session) if each.id == number]
+    week = Age(count=7, unit="day")
+    assert batch.batch_due(waiting, week) == waiting.changed_at + dt.timedelta(days=7)
+    late = dataclasses.replace(waiting, due_at=waiting.changed_at + dt.timedelta(days=5))
+    assert batch.batch_due(late, week) == waiting.changed_at + dt.timedelta(days=2)
+    over = dataclasses.replace(waiting, due_at=waiting.changed_at - dt.timedelta(days=5))
+    assert batch.batch_due(over, week) == waiting.changed_at
+    desk.patch.setenv("DRIVETRAIN_ERASURE_WINDOW", "7 days")
+    assert erasure.run_batch(Settings.load(), rebuild=NOTHING, only_due=True) == []
+    assert run(desk, number).state == "completed_with_retention"  # at once, on demand
 
 
 def test_models_lose_rows_that_name_the_person(desk: Desk) -> None:

@@ -71,6 +71,7 @@ def erase_below(
     *,
     permitted: Callable[[Connection], None] | None = None,
     run_id: str | None = None,
+    lake: bool = True,
 ) -> list[Erased]:
     """Take every row about persons out of a table below its source, or the persons out of the rows; all in one pass.
 
@@ -85,6 +86,7 @@ def erase_below(
         replacement: what becomes of the rows; None: they go.
         permitted: is called in each transaction of the warehouse that erases; what it raises undoes that.
         run_id: noted in the ledger.
+        lake: months in the lake are written anew, too; else no month goes there meanwhile, and those that are wait.
 
     Returns:
         The records of what this pass noted.
@@ -113,7 +115,10 @@ def erase_below(
         _drop_remnants(warehouse, table)
         Kept(passing, source).erase()
         erase_warm(passing)
-        Cold(passing, places.warehouse).erase()
+        cold = Cold(passing, places.warehouse)
+        cold.give_up_moves()
+        if lake:
+            cold.erase()
         return [each for each in read_erased(warehouse, system.system, name) if each.id not in known]
 
 

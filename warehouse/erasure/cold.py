@@ -142,6 +142,15 @@ class Cold:
     passing: Passing
     dsn: Dsn
 
+    def give_up_moves(self) -> None:
+        """A month that is on its way into the lake is warm again: what was written has the persons, and nobody else
+        can go on, for this session has the lock.
+        """
+        connection, table = self.passing.warehouse, self.passing.table
+        for move in read_moves(connection, table.system.system, table.name):
+            if move.from_tier == "warm" and move.state in ("planned", "exported", "verified"):
+                give_up(connection, table, move, "rows of it are erased", self.passing.run.run_id)
+
     def erase(self) -> None:
         """Take every such row out of the lake.
 
@@ -152,10 +161,6 @@ class Cold:
         connection, table = self.passing.warehouse, self.passing.table
         if not read_layouts(connection, table.system.system, table.name):
             return  # nothing of it was ever on its way there
-        for move in read_moves(connection, table.system.system, table.name):
-            # What it wrote has the persons, and nobody else can go on: this session has the lock.
-            if move.from_tier == "warm" and move.state in ("planned", "exported", "verified"):
-                give_up(connection, table, move, "rows of it are erased", self.passing.run.run_id)
         written: list[DataFile] = []
         if self.passing.marking.wanted:
             counted = list(_counted(connection, table, self.passing.marking))

@@ -205,6 +205,17 @@ def read_persons(connection: Connection, request: int) -> list[Person]:
     return [Person(system, digest, tuple(matched), by) for system, digest, matched, by in rows]
 
 
+def has_open_request(connection: Connection, system: str, digests: Sequence[bytes]) -> bool:
+    """Whether a request that is not over is about a person, by any of the digests of the person's key."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM platform.erasure_subject AS s"
+        " JOIN platform.erasure_request AS r ON r.id = s.request"
+        " WHERE s.system = %s AND s.person = ANY(%s) AND r.state <> ALL(%s))",
+        (system, list(digests), list(ENDED)),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def read_plan(connection: Connection, request: int) -> Plan | None:
     """The newest plan of a request."""
     row = connection.execute(

@@ -71,11 +71,12 @@ def end_task(
     """It is done for now.
 
     Args:
-        rows: that went or were changed; in this run, or with ``total`` in all of them.
+        rows: that went or were changed; in this run, or with ``total`` in all of them (of which none is forgotten).
         versions: of objects, in this run.
     """
     connection.execute(
-        "UPDATE platform.erasure_task SET actual = CASE WHEN %(total)s THEN 0 ELSE actual END + %(rows)s,"
+        "UPDATE platform.erasure_task SET"
+        " actual = CASE WHEN %(total)s THEN greatest(actual, %(rows)s) ELSE actual + %(rows)s END,"
         " versions = versions + %(versions)s, state = 'done', changed_at = clock_timestamp()"
         " WHERE request = %(request)s AND store = %(store)s AND place = %(place)s",
         {"rows": rows, "versions": versions, "total": total, "request": request, "store": store, "place": place},
