@@ -29,7 +29,7 @@ from warehouse.erasure.objects import remove_objects
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.remnants import sweep
 from warehouse.erasure.requests import APPLICATION, asked_for, holding, operator_of, refuse_held, scoped
-from warehouse.erasure.scope import Scope
+from warehouse.erasure.scope import Scope, keys_of
 from warehouse.erasure.sealed import Kept, pack, unpack
 from warehouse.erasure.survey import ACTIONS, STORES, Line, replacement, survey
 from warehouse.erasure.witness import Verdict
@@ -55,6 +55,7 @@ from warehouse.state.requests import (
     write_mentions,
     write_scope,
 )
+from warehouse.state.restrictions import restrict
 from warehouse.state.tasks import Task, begin_task, end_task, note_residual, plan_tasks, read_tasks
 from warehouse.state.tombstones import add_tombstones, put_tombstones
 
@@ -259,13 +260,9 @@ class _Case:
         with self.operator.transaction():
             added = 0
             for name, each in sorted(self.kept.items()):
-                system = self.estate.catalog.systems[name]
-                keys: dict[tuple[str, str], set[str]] = {}
-                for table, about in each.scope.values.items():
-                    for subject in system.tables[table].subjects:
-                        if subject.column in about:
-                            keys.setdefault(system.target_of(subject), set()).update(about[subject.column])
+                keys = keys_of(self.estate.catalog.systems[name], each.scope)
                 added += add_tombstones(self.operator, self.request.id, name, keys)
+                restrict(self.operator, self.request.id, name, keys)
             note(self.operator, "tombstones", self.request.id, {"added": added})
         put_tombstones(self.operator, self.estate.lake, self.request.id)
 
