@@ -9,12 +9,14 @@ import datetime as dt
 import json
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psycopg
 import pytest
 from ingesting import PARTITIONED, bench_on
 from officers import Desk, Officers, officers
+from psycopg import sql
 from tiering import TIERS, moved
 
 from demo.servers import Servers
@@ -26,7 +28,7 @@ from warehouse.errors import AccessDenied, Busy, ConfigurationError, LegalHold, 
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
 from warehouse.state.requests import read_request
-from warehouse.state.restrictions import restrict
+from warehouse.state.restrictions import end_restriction, follow_restricted, restrict
 
 NOTHING: Any = lambda _: {}  # noqa: E731
 TABLES = ("riders", "bikes", "work", "notes", "messages", "facts")
@@ -158,6 +160,26 @@ def test_what_comes_in_meanwhile_is_kept_and_hidden_too(desk: Desk, order: tuple
     assert hidden(desk)[number]["systems"][0]["keys"] == 7
     desk("approver", "restriction", "end", str(number), "--why", "settled")
     assert shown(desk) == {**ALL, "bikes": 26, "work": 26, "notes": 26, "messages": 14}
+
+
+def test_what_comes_in_while_it_ends_does_not_stay_hidden(desk: Desk) -> None:
+    """A load that begins before the end is committed waits for it, and hides nothing then."""
+    number = restricted(desk)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND wait_event_type = 'Lock'"
+    with connect(desk.found.platform) as writer, connect(desk.found.logins["approver"]) as approver:
+        writer.execute("CREATE TEMPORARY TABLE received AS SELECT 39 AS id, 3 AS rider")
+        received = (writer, sql.Identifier("received"), desk.bench.system, "bikes")
+        loading = Thread(target=follow_restricted, args=received)
+        with approver.transaction():
+            end_restriction(approver, number, "settled")
+            loading.start()
+            for _ in range(100):
+                loading.join(0.02)
+                if not loading.is_alive() or desk.bench.warehouse(waits.format(writer.info.backend_pid)) == [(1,)]:
+                    break
+        loading.join(10)
+    assert state(desk, number) == "completed"
+    assert number not in hidden(desk)
 
 
 def test_only_an_approver_who_did_not_file_it_ends_it(desk: Desk) -> None:
