@@ -5,6 +5,10 @@
   a mask stops the build. A mart whose rows are not persons says in its meta which figures tell of how many:
   `small_cells: {riders: [rides, distance_km]}` leaves those figures NULL where `riders` is below the variable `fewest_persons`.
 
+  Rows of persons whose data may not be used for now (platform.restriction) are hidden by the columns that lead to a person:
+  `subjects: ["bike_id -> bikes.id"]` in the meta, and a mart's person columns. A view that hides rows is a security
+  barrier: nothing of an analyst's query is computed from a row that is hidden.
+
   Each view is made by a hook within the transaction of its model, so it is there again when the model was made anew. One
   that would not change is left alone: replacing a view waits for whoever reads it.
 #}
@@ -16,13 +20,17 @@
         {%- set personal = personal_columns() -%}
         {%- set types = column_types() if personal else {} -%}
         {%- set small = small_cells() -%}
+        {%- set ways = ways_to_persons() -%}
         {%- set definition -%}
-            create or replace view masked.{{ adapter.quote(name) }} as select
+            create or replace view masked.{{ adapter.quote(name) }} with (security_barrier = {{ 'on' if ways else 'off' }}) as select
             {%- for column in model.columns.values() %}
                 {%- set masked = masked_value(column, personal.get(column.name), types.get(column.name), small) %}
                 {{ masked }} as {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}
             {%- endfor %}
             from {{ this }} as unmasked
+            {%- for way in ways %}
+                {{ 'where' if loop.first else 'and' }} {{ not_restricted(*way) }}
+            {%- endfor %}
         {%- endset -%}
         {%- set comments -%}
             comment on view masked.{{ adapter.quote(name) }} is {{ literal(model.description) }};
@@ -110,6 +118,36 @@
     {%- endfor -%}
     {{ return(counted_by) }}
 {% endmacro %}
+
+{# Columns that lead to a person, each with the table and the column whose values it has. #}
+{% macro ways_to_persons() %}
+    {%- set meta = model.config.meta or {} -%}
+    {%- set told = (meta.get('subjects') or []) | list -%}
+    {%- if model.schema == 'marts' -%}
+        {%- set sources = graph.sources.values() | selectattr('schema', 'equalto', 'raw_' ~ meta['system']) | list -%}
+        {%- for column, kind in personal_columns().items() if kind == 'person_id' -%}
+            {%- do told.append(column ~ ' -> ' ~ sources[0].source_meta['person']) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set ways = [] -%}
+    {%- for text in told -%}
+        {%- set column, target = text.split(' -> ') -%}
+        {%- if column not in model.columns -%}
+            {%- do exceptions.raise_compiler_error(dotted(this) ~ ': subjects names ' ~ column ~ ', which is no column') -%}
+        {%- endif -%}
+        {%- do ways.append([column] + target.split('.')) -%}
+    {%- endfor -%}
+    {{ return(ways) }}
+{% endmacro %}
+
+{# Whether a row is of nobody who is restricted. As long as nobody is, no row is looked at: the first part is asked once. #}
+{% macro not_restricted(column, table, to) -%}
+    {%- set restricted -%}
+        select from platform.restriction as r
+        where r.system = '{{ model.config.meta['system'] }}' and r.table_name = '{{ table }}' and r.column_name = '{{ to }}'
+    {%- endset -%}
+    not (exists ({{ restricted }}) and exists ({{ restricted }} and r.value = cast(unmasked.{{ adapter.quote(column) }} as text)))
+{%- endmacro %}
 
 {% macro column_types() %}
     {%- set types = {} -%}

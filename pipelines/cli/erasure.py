@@ -43,12 +43,20 @@ _NEXT = {
     "blocked_hold": "a hold is in the way: `drivetrain hold list`; then plan again",
     "failed_needs_operator": "see why: `drivetrain audit show --request {id}`; then `drivetrain erasure run {id}`",
 }
+_NEXT_OF_RESTRICTION = {
+    **{state: _NEXT[state] for state in ("received", "verifying")},
+    "scoping": "hide them: `drivetrain restriction start {id}`",
+    "restricting": "rows are hidden until an approver ends it: `drivetrain restriction end {id} --why ...`",
+}
 _GO_ON = "it was cut off: `drivetrain erasure run {id}` goes on"
 
 
 @app.command()
 def request(
     law: Annotated[str, typer.Option(help="Under which: gdpr, ccpa or dpdp.")],
+    kind: Annotated[
+        str, typer.Option(help="erasure, or restriction: the data stay, and no reader is shown them.")
+    ] = "erasure",
     email: Annotated[list[str] | None, typer.Option(help="Mail address; - reads it from standard input.")] = None,
     phone: Annotated[list[str] | None, typer.Option(help="Telephone number, best with + and country.")] = None,
     username: Annotated[list[str] | None, typer.Option(help="Handle shown to others.")] = None,
@@ -61,7 +69,7 @@ def request(
     reference: Annotated[str, typer.Option(help="Your own: a ticket, a file. Nobody's data.")] = "",
     json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """File a person's request to be erased, and look who is meant. Nothing is deleted.
+    """File a person's request to be erased, or to be restricted, and look who is meant. Nothing is deleted.
 
     What the person is known by is encrypted; what is printed of it is masked.
     """
@@ -70,11 +78,10 @@ def request(
         ("government_id", government_id),
     ]  # fmt: skip
     identifiers = read_identifiers(given)
-    kind: RequestKind = "erasure"
     settings = Settings.load()
     asked_at = received.replace(tzinfo=dt.UTC) if received else dt.datetime.now(dt.UTC)
     with _working("Filing …", settings):
-        filed = erasure.file_request(settings, kind, _law(law), identifiers, asked_at, reference)
+        filed = erasure.file_request(settings, _kind(kind), _law(law), identifiers, asked_at, reference)
     if json:
         show_json({"request": _as_json(filed.request), "persons": [_person(match) for match in filed.matches]})
         return
@@ -113,12 +120,13 @@ def confirm(
     settings = Settings.load()
     with _working("Confirming …", settings):
         confirmed = erasure.confirm(settings, number, chosen)
+        found = erasure.tell(settings, number).request
     if json:
         show_json({"request": number, "persons": [{"system": system, "key": key} for system, key in confirmed]})
     else:
         systems = ", ".join(sorted({system for system, _ in confirmed}))
         console.print(f"Request {number} is about {counted(len(confirmed), 'person')} ({systems}).")
-        console.print(f"  Next: `drivetrain erasure plan {number}`", style="dim")
+        _say_next(found)
 
 
 @app.command()
@@ -329,6 +337,13 @@ def _law(text: str) -> Law:
     return known[text.lower()]
 
 
+def _kind(text: str) -> RequestKind:
+    known: dict[str, RequestKind] = {"erasure": "erasure", "restriction": "restriction"}
+    if text.lower() not in known:
+        raise ConfigurationError(f"--kind: there is no {text!r}", hint=f"There are: {', '.join(known)}.")
+    return known[text.lower()]
+
+
 def _split(text: str) -> tuple[str, str]:
     system, colon, key = text.partition(":")
     if not colon or not key:
@@ -338,7 +353,10 @@ def _split(text: str) -> tuple[str, str]:
 
 def _say_next(found: Request, sha256: str = "") -> None:
     under_way = found.state in ("restricting", "executing", "retry_wait", "rebuilding", "verifying_erasure")
-    text = _GO_ON if under_way else _NEXT.get(found.state)
+    if found.kind == "restriction":
+        text = _NEXT_OF_RESTRICTION.get(found.state)
+    else:
+        text = _GO_ON if under_way else _NEXT.get(found.state)
     if text:
         console.print(f"  Next: {text.format(id=found.id, plan=sha256)}", style="dim")
 
@@ -349,7 +367,10 @@ def _show_requests(found: Sequence[Request]) -> None:
         return
     table = Table("request", "kind", "law", "state", "received", "due", "filed by", "reference", box=None)
     for each in found:
-        late = each.due_at < dt.datetime.now(dt.UTC) and not each.state.startswith(("completed", "denied", "revoked"))
+        answered = each.state.startswith(("completed", "denied", "revoked")) or (
+            each.kind == "restriction" and each.state == "restricting"
+        )
+        late = each.due_at < dt.datetime.now(dt.UTC) and not answered
         due = f"{each.due_at:%Y-%m-%d}"
         table.add_row(
             str(each.id), each.kind, each.law, each.state, f"{each.received_at:%Y-%m-%d}",

@@ -75,6 +75,24 @@ def test_a_column_named_like_a_personal_one_is_personal(file: Path) -> None:
     assert unmarked == []
 
 
+@pytest.mark.parametrize("file", MARTS, ids=lambda file: file.stem)
+def test_a_row_that_leads_to_a_person_can_be_hidden(file: Path) -> None:
+    """A column by which rows of a source table lead to a person is in `subjects`, where a mart has no person's id."""
+    found = model(file)
+    about = found["config"]["meta"]
+    system = load_catalog().systems[about["system"]]
+    ways = {
+        f"{subject.column} -> {'.'.join(system.target_of(subject))}"
+        for table in system.tables.values()
+        for subject in table.subjects
+    }
+    told = set(about.get("subjects", ()))
+    assert told <= ways, "subjects: as the catalog has them"
+    if not any(meta(column).get("personal") == "person_id" for column in found["columns"]):
+        leading = {way.partition(" -> ")[0] for way in ways - told} - {"id"}  # the last is everybody's own
+        assert not leading & {column["name"] for column in found["columns"]}
+
+
 def test_every_mart_has_an_example_query() -> None:
     # dbt's catalogue would give a mart's column types to an analysis of the same name.
     examples = {

@@ -42,6 +42,8 @@ def platform(modelled: Warehouse) -> Iterator[psycopg.Connection[Any]]:
         "SELECT FROM raw_logistics.riders__changes",
         "SELECT FROM platform.load",
         "TABLE platform.published",
+        "SELECT value FROM platform.restriction",
+        "TABLE platform.restricted",
         # The key, and what could be asked with it.
         "SELECT inner_pad FROM platform.masking_key",
         "SELECT platform.renew_masking_key()",

@@ -12,7 +12,8 @@ import hmac
 import ipaddress
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +25,12 @@ from analysts import Warehouse
 from mart_runs import PROJECT
 from psycopg import sql
 
-from warehouse.catalog.model import PersonalKind
+from warehouse.catalog import load_catalog
+from warehouse.catalog.model import PersonalKind, System
+from warehouse.erasure.operational import raw_reader
+from warehouse.erasure.scope import find_scope, keys_of
+from warehouse.postgres.sessions import Dsn, connect
+from warehouse.state.restrictions import restrict
 
 SETTINGS: Any = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 MASKS: dict[str, str] = SETTINGS["masks"]
@@ -209,6 +215,116 @@ def test_figures_of_few_persons_are_left_out(modelled: Warehouse, platform: psyc
                 assert row[1] == row[2], (name, figure)
                 left_out, shown = left_out + row[0], shown + row[2]
     assert left_out and shown, "both were tried"
+
+
+#: By system, a person with rows that lead to them over another table: a column of the staging table of persons' rows.
+OVER_ANOTHER = {
+    "bikenode": "SELECT b.user_id FROM staging.stg_bikenode__bike_maintenance AS m"
+    " JOIN staging.stg_bikenode__bikes AS b ON b.id = m.bike_id",
+    "carddb": "SELECT c.user_id FROM staging.stg_carddb__collection_items AS i"
+    " JOIN staging.stg_carddb__collections AS c ON c.id = i.collection_id",
+    "logistics": "SELECT o.rider_id FROM staging.stg_logistics__order_events AS e"
+    " JOIN staging.stg_logistics__orders AS o ON o.id = e.order_id",
+    "shop": "SELECT o.customer_id FROM staging.stg_shop__order_items AS i"
+    " JOIN staging.stg_shop__orders AS o ON o.id = i.order_id",
+    "throttlecove": "SELECT m.user_id FROM staging.stg_throttlecove__maintenance_records AS r"
+    " JOIN staging.stg_throttlecove__motorcycles AS m ON m.id = r.motorcycle_id",
+}
+
+
+@contextmanager
+def restricted(platform: psycopg.Connection[Any], system: System) -> Generator[str]:
+    """A person whose data may not be used: the one of those above with the most rows."""
+    query = (
+        f"SELECT of::text FROM ({OVER_ANOTHER[system.system]}) AS rows (of) WHERE of IS NOT NULL"
+        " GROUP BY of ORDER BY count(*) DESC, 1 LIMIT 1"
+    )
+    ((person,),) = platform.execute(query.encode()).fetchall()
+    with connect(Dsn(platform.info.dsn + f" password={platform.info.password}")) as operator:
+        ((request,),) = operator.execute(
+            "INSERT INTO platform.erasure_request (kind, law, received_at, due_at, latest_at, identifiers,"
+            " identifier_digests) VALUES ('restriction', 'gdpr', now(), now(), now(), '', '{}') RETURNING id"
+        ).fetchall()
+        scope = find_scope(system, {person}, [raw_reader(operator, system)])
+        restrict(operator, request, system.system, keys_of(system, scope))
+        try:
+            yield person
+        finally:
+            operator.execute("UPDATE platform.erasure_request SET state = 'revoked' WHERE id = %s", (request,))
+            operator.execute("DELETE FROM platform.erasure_request WHERE id = %s", (request,))
+
+
+def about(system: System, table: str, person: str) -> str:
+    """Rows of a staging table that are about a person, by joining every way to them."""
+    parts: list[str] = []
+    for subject in system.tables[table].subjects:
+        parts.append(f"{subject.column}::text = '{person}'")
+        if subject.table is not None:
+            key, further = system.target_of(subject)[1], f"staging.stg_{system.system}__{subject.table}"
+            parts[-1] = (
+                f"{subject.column} IN (SELECT {key} FROM {further} WHERE {about(system, subject.table, person)})"
+            )
+    return " OR ".join(parts) or "false"
+
+
+def counts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dict[str, int]:
+    """Rows of the masked views of some models."""
+    each = sql.SQL("SELECT {}, count(*) FROM masked.{}")
+    query = sql.SQL(" UNION ALL ").join(each.format(sql.Literal(name), sql.Identifier(name)) for name in names)
+    return dict(connection.execute(query).fetchall())
+
+
+def rows_about(platform: psycopg.Connection[Any], node: Any, system: System, person: str) -> int:
+    """Rows of a model that are about a person."""
+    meta = node["config"]["meta"]
+    where = f"{meta['person_column']}::text = '{person}'" if "person_column" in meta else "false"
+    if "table" in meta:
+        where = about(system, meta["table"], person)
+    elif node["name"] == "fct_shop_order_parts":
+        where = f"order_id IN (SELECT id FROM staging.stg_shop__orders WHERE customer_id::text = '{person}')"
+    query = f"SELECT count(*) FROM {node['schema']}.{node['name']} WHERE {where}"
+    return int(platform.execute(query.encode()).fetchall()[0][0])
+
+
+def test_whoever_is_restricted_is_in_no_view_and_everybody_else_is(
+    modelled: Warehouse, platform: psycopg.Connection[Any], analyst: psycopg.Connection[Any]
+) -> None:
+    systems, models = load_catalog().systems, modelled.models()
+    before = counts(analyst, models)
+    with ExitStack() as stack:
+        persons = {name: stack.enter_context(restricted(platform, systems[name])) for name in OVER_ANOTHER}
+        of = {model: str(node["config"]["meta"]["system"]) for model, node in models.items()}
+        theirs = {
+            model: rows_about(platform, node, systems[of[model]], persons[of[model]]) for model, node in models.items()
+        }
+        during = counts(analyst, models)
+        assert {model: before[model] - during[model] for model in models} == theirs
+        assert sum(map(bool, theirs.values())) > 40, "rows of most tables and marts are theirs"
+        assert theirs["fct_shop_order_parts"] and theirs["stg_bikenode__bike_maintenance"]
+        for schema, model, column, kind in personal_columns(modelled):
+            if kind == "person_id":
+                hidden = pseudonyms(platform, f"{of[model]}.person", {persons[of[model]]})
+                assert not values(platform, "masked", model, column) & hidden, (schema, model, column)
+    assert counts(analyst, models) == before
+
+
+def test_nothing_is_computed_of_a_hidden_row_and_nothing_asked_while_nobody_is_hidden(
+    platform: psycopg.Connection[Any], analyst: psycopg.Connection[Any]
+) -> None:
+    """An error that a condition makes of one row would tell of it."""
+    system = load_catalog().systems["logistics"]
+    with restricted(platform, system) as person:
+        (pseudonym,) = pseudonyms(platform, "logistics.person", {person})
+        trap = (
+            "SELECT count(*) FROM fct_deliveries WHERE CASE WHEN rider_id = %s THEN 1 / (order_id - order_id) END = 1"
+        )
+        assert analyst.execute(trap, [pseudonym]).fetchone() == (0,)
+        plan = str(analyst.execute("EXPLAIN (ANALYZE) SELECT * FROM fct_deliveries").fetchall())
+        assert "never executed" not in plan
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        analyst.execute(trap, [pseudonym])
+    plan = str(analyst.execute("EXPLAIN (ANALYZE) SELECT * FROM fct_deliveries").fetchall())
+    assert plan.count("never executed") >= 1
 
 
 def definition(platform: psycopg.Connection[Any], view: str) -> Any:

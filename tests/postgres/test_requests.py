@@ -20,6 +20,7 @@ from warehouse.state.audit import note, put_head, read_audit, verify_audit
 from warehouse.state.requests import (
     DENIALS,
     Deadlines,
+    RequestKind,
     approve_request,
     confirm_person,
     deny_request,
@@ -46,9 +47,9 @@ def all_officers(servers: Servers) -> Generator[Officers]:
         yield found
 
 
-def filed(found: Officers, who: str = "requester") -> int:
+def filed(found: Officers, who: str = "requester", kind: RequestKind = "erasure") -> int:
     with connect(found.logins[who]) as session:
-        return file_request(session, "erasure", "gdpr", NOW, DEADLINES, b"sealed", [b"digest"], "ticket 7")
+        return file_request(session, kind, "gdpr", NOW, DEADLINES, b"sealed", [b"digest"], "ticket 7")
 
 
 def planned(found: Officers, who: str = "requester") -> int:
@@ -128,12 +129,14 @@ def test_an_approval_is_of_one_plan(all_officers: Officers) -> None:
             approve_request(session, request, read_plan(session, request).sha256, dt.timedelta(days=32))  # type: ignore[union-attr]
 
 
-def test_only_declared_steps_are_taken(all_officers: Officers) -> None:
+@pytest.mark.parametrize("kind", ["erasure", "restriction"])
+def test_only_declared_steps_are_taken(all_officers: Officers, kind: RequestKind) -> None:
     """Every pair of states, by somebody who may do everything: a superuser."""
-    request = filed(all_officers)
+    request = filed(all_officers, kind=kind)
     with psycopg.connect(all_officers.pair.warehouse_admin, autocommit=True) as admin:
-        declared = set(admin.execute("SELECT was, becomes FROM platform.erasure_transition").fetchall())
-        states = {state for pair in declared for state in pair}
+        steps = admin.execute("SELECT was, becomes, kinds FROM platform.erasure_transition").fetchall()
+        declared = {(was, becomes) for was, becomes, kinds in steps if kind in kinds}
+        states = {state for was, becomes, _ in steps for state in (was, becomes)}
         assert len(states) == 18
         for was, becomes in itertools.product(sorted(states), repeat=2):
             admin.execute("UPDATE platform.erasure_request SET state = %s WHERE id = %s", (was, request))
@@ -144,6 +147,16 @@ def test_only_declared_steps_are_taken(all_officers: Officers) -> None:
                 admin.execute("SELECT platform.move_request(%s, %s)", (request, becomes))
         assert not [pair for pair in declared if pair[0] in ("denied", "revoked")]
         assert not [was for was, becomes in declared if becomes == "revoked" and was in ("executing", "rebuilding")]
+
+
+def test_a_restriction_deletes_nothing_and_is_not_revoked_once_it_is_in_force(all_officers: Officers) -> None:
+    with connect(all_officers.platform) as operator:
+        steps = operator.execute("SELECT was, becomes, role FROM platform.erasure_transition"
+                                 " WHERE 'restriction' = ANY(kinds)").fetchall()  # fmt: skip
+    assert {state for was, becomes, _ in steps for state in (was, becomes)} == {
+        "received", "verifying", "scoping", "restricting", "completed", "denied", "revoked",
+    }  # fmt: skip
+    assert [step[1:] for step in steps if step[0] == "restricting"] == [("completed", "approver")]
 
 
 MAY_NOT = [
@@ -159,6 +172,11 @@ MAY_NOT = [
     ("auditor", "SELECT platform.place_hold('t', NULL, NULL, 'why', NULL)"),
     ("auditor", "SELECT platform.move_request({request}, 'verifying')"),
     ("approver", "SELECT platform.move_request({request}, 'verifying')"),
+    ("requester", "SELECT platform.end_restriction({request}, 'why')"),
+    ("auditor", "SELECT platform.end_restriction({request}, 'why')"),
+    ("operator", "SELECT platform.end_restriction({request}, 'why')"),
+    ("auditor", "SELECT value FROM platform.restriction"),
+    ("approver", "DELETE FROM platform.restriction"),
     ("auditor", "SELECT identifiers FROM platform.erasure_request"),
     ("approver", "SELECT scope FROM platform.erasure_request"),
     ("requester", "UPDATE platform.erasure_request SET state = 'approved'"),

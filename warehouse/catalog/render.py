@@ -158,11 +158,18 @@ def _sources(system: System) -> dict[str, Any]:
                 "name": system.raw_schema,
                 "schema": system.raw_schema,
                 "description": _text(system.description),
-                "config": {"meta": {"system": system.system, "owner": system.owner, "laws": list(system.laws)}},
+                "config": {"meta": _source_meta(system)},
                 "tables": [_source_table(name, table) for name, table in system.tables.items()],
             }
         ],
     }
+
+
+def _source_meta(system: System) -> dict[str, Any]:
+    meta: dict[str, Any] = {"system": system.system, "owner": system.owner, "laws": list(system.laws)}
+    if system.person is not None:
+        meta["person"] = f"{system.person.table}.{system.person.key}"
+    return meta
 
 
 def _source_table(name: str, table: Table) -> dict[str, Any]:
@@ -182,10 +189,13 @@ def _model(system: System, name: str, table: Table) -> dict[str, Any]:
     description = _text(table.description)
     if left_out:
         description += f" Left out here, as credentials: {', '.join(left_out)}."
+    meta: dict[str, Any] = {"system": system.system, "table": name}
+    if table.subjects:  # masked views hide rows of restricted persons by them
+        meta["subjects"] = [f"{subject.column} -> {'.'.join(system.target_of(subject))}" for subject in table.subjects]
     return {
         "name": model_name(system.system, name),
         "description": description,
-        "config": {"group": system.system, "meta": {"system": system.system, "table": name}},
+        "config": {"group": system.system, "meta": meta},
         "columns": [_column(column, policy) for column, policy in _staged_columns(table).items()],
     }
 

@@ -61,6 +61,11 @@ def plan_request(estate: Estate, request: int) -> tuple[Plan, Survey]:
     """
     with operator_of(estate, request) as operator:
         found = read_request(operator, request)
+        if found.kind != "erasure":
+            raise RequestRefused(
+                f"request {request} is for {found.kind}: it is not planned, and erases nobody",
+                hint="`drivetrain erasure status` says what is next.",
+            )
         if found.state in _REPLANNED:
             move_request(operator, request, "scoping", {"why": "planned anew"})
         elif found.state != "scoping":

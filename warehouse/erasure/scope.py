@@ -70,6 +70,16 @@ def find_scope(system: System, persons: Set[str], readers: Sequence[Reader]) -> 
     return Scope(system.system, frozenset(persons), {name: about for name, about in values.items() if about})
 
 
+def keys_of(system: System, scope: Scope) -> dict[tuple[str, str], set[str]]:
+    """Keys of the persons, and of rows on the way to rows of theirs: by table, and column that they are the key of."""
+    keys: dict[tuple[str, str], set[str]] = {}
+    for table, about in scope.values.items():
+        for subject in system.tables[table].subjects:
+            if subject.column in about:
+                keys.setdefault(system.target_of(subject), set()).update(about[subject.column])
+    return keys
+
+
 def _about(system: System, table: str, found: Mapping[tuple[str, str], frozenset[str]]) -> dict[str, frozenset[str]]:
     about: dict[str, frozenset[str]] = {}
     for subject in system.tables[table].subjects:

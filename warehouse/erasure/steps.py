@@ -18,7 +18,7 @@ from warehouse.erasure.objects import remove_objects
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.remnants import sweep
 from warehouse.erasure.requests import APPLICATION, holding, refuse_held
-from warehouse.erasure.scope import Scope
+from warehouse.erasure.scope import Scope, keys_of
 from warehouse.erasure.sealed import Kept, pack
 from warehouse.erasure.survey import ACTIONS, STORES, Line, replacement, survey
 from warehouse.errors import Busy, LakeUnavailable, LegalHold, ServerUnavailable
@@ -28,6 +28,7 @@ from warehouse.state.audit import note
 from warehouse.state.erased import read_erased
 from warehouse.state.holds import keep_holds_still
 from warehouse.state.requests import write_scope
+from warehouse.state.restrictions import restrict
 from warehouse.state.tasks import begin_task, end_task, read_tasks
 from warehouse.state.tombstones import add_tombstones, put_tombstones
 
@@ -59,13 +60,9 @@ class Steps:
         with self.operator.transaction():
             added = 0
             for name, each in sorted(self.kept.items()):
-                system = self.estate.catalog.systems[name]
-                keys: dict[tuple[str, str], set[str]] = {}
-                for table, about in each.scope.values.items():
-                    for subject in system.tables[table].subjects:
-                        if subject.column in about:
-                            keys.setdefault(system.target_of(subject), set()).update(about[subject.column])
+                keys = keys_of(self.estate.catalog.systems[name], each.scope)
                 added += add_tombstones(self.operator, self.request, name, keys)
+                restrict(self.operator, self.request, name, keys)
             note(self.operator, "tombstones", self.request, {"added": added})
         put_tombstones(self.operator, self.estate.lake, self.request)
 

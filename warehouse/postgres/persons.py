@@ -40,13 +40,18 @@ def rows_about(types: Mapping[str, str], values: Mapping[str, Set[str]]) -> sql.
             sql.SQL(types[column]),  # type: ignore[arg-type]  # format_type() output
         )
         for column, wanted in sorted(values.items())
-        if (fitting := _fitting(column, types[column], wanted))
+        if (fitting := fitting_values(column, types[column], wanted))
     ]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(parts)) if parts else sql.SQL("false").format()
 
 
-def _fitting(column: str, type_name: str, values: Set[str]) -> list[str]:
-    """A column of a narrower number than the one it follows has none of what does not fit into it."""
+def fitting_values(column: str, type_name: str, values: Set[str]) -> list[str]:
+    """Those of the values that a column of the type can have: a narrower number than the one that the column follows
+    has none of what does not fit into it.
+
+    Raises:
+        CatalogMismatch: a value is no number, and the column has numbers. The value is not quoted.
+    """
     if (bits := _WHOLE.get(type_name)) is None:
         return sorted(values)
     if any(_DIGITS.fullmatch(value) is None for value in values):

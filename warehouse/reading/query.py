@@ -1,13 +1,14 @@
 """Run a query over warehouse and lake, in one moment of both.
 
 The ledger and the raw tables are read in one snapshot of the warehouse, and files of the lake never change: so a month
-that moves meanwhile is read once, from where it was. Hot rows are those of the last ingestion.
+that moves meanwhile is read once, from where it was. Hot rows are those of the last ingestion. Rows of persons whose
+data may not be used for now are left out where rows are read, before anything is computed of them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -25,9 +26,11 @@ from warehouse.lake.store import Store
 from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.carriage import Carriage, CarriedColumn
 from warehouse.postgres.introspection import read_tables
+from warehouse.postgres.persons import fitting_values, rows_about
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.reading.scans import Condition, Scan, plan_query
 from warehouse.state.moves import extent_of_lake, files_in_lake, months_in_lake
+from warehouse.state.restrictions import hidden_values
 
 #: Extensions would be fetched from elsewhere in the middle of a query.
 _ENGINE: Any = {"threads": "2", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -120,21 +123,23 @@ def _register(
     everything = tables[scan.system][scan.table]
     chosen = list(columns) or [everything[0]]
     schema = _told(chosen)
-    warm = _warm(connection, dsn, snapshot, catalog, scan, chosen, everything)
+    values = hidden_values(connection, catalog.systems[scan.system], scan.table)
+    hidden = {column.name: values[column.name] for column in everything if column.name in values}
+    warm = _warm(connection, dsn, snapshot, catalog, scan, chosen, everything, hidden)
     engine.register(f"{scan.name}_warm", pa.Table.from_batches(warm, schema))
     parts = [f'SELECT * FROM "{scan.name}_warm"']
     paths = _files(connection, catalog, scan, everything, counts)
     if paths:
-        engine.register(
-            f"{scan.name}_cold", _cold(root.under(scan.system, scan.table), paths, scan, chosen, everything)
-        )
+        store = root.under(scan.system, scan.table)
+        engine.register(f"{scan.name}_cold", _cold(store, paths, scan, chosen, everything, hidden))
         parts.append(f'SELECT * FROM "{scan.name}_cold"')
     engine.execute(f'CREATE VIEW "{scan.name}" AS {" UNION ALL ".join(parts)}')
 
 
 def _cold(
-    store: Store, paths: Sequence[str], scan: Scan, columns: Sequence[LakeColumn], everything: Sequence[LakeColumn]
-) -> pa.RecordBatchReader:
+    store: Store, paths: Sequence[str], scan: Scan, columns: Sequence[LakeColumn], everything: Sequence[LakeColumn],
+    hidden: Mapping[str, Set[str]],
+) -> pa.RecordBatchReader:  # fmt: skip
     """The lake's rows, with the conditions applied where they are read."""
     dataset: Any = ds.dataset(
         [f"{store.root}/{path}" for path in paths],
@@ -144,8 +149,8 @@ def _cold(
     )
     by_name = {column.name: column for column in everything}
     wanted: Any = None
-    for condition in scan.conditions:
-        each = _filter(by_name[condition.column], condition)
+    shown = [_without(by_name[name], values) for name, values in hidden.items()]
+    for each in [*shown, *(_filter(by_name[condition.column], condition) for condition in scan.conditions)]:
         if each is not None:
             wanted = each if wanted is None else wanted & each
     scanner = dataset.scanner(columns=[column.name for column in columns], filter=wanted)
@@ -164,6 +169,13 @@ def _filter(column: LakeColumn, condition: Condition) -> Any:
         return field.isin(values)
     compare = {"<": field.__lt__, "<=": field.__le__, ">": field.__gt__, ">=": field.__ge__}
     return compare[condition.operator](values[0])
+
+
+def _without(column: LakeColumn, values: Set[str]) -> Any:
+    """For pyarrow: rows that do not have one of these values; those that have none stay."""
+    fitting = fitting_values(column.name, column.type_name, values)
+    field: Any = ds.field(column.name)
+    return ~field.isin(pa.array([_constant(column, value) for value in fitting], column.arrow))
 
 
 def _constant(column: LakeColumn, value: Any) -> Any:
@@ -219,10 +231,15 @@ def _warm(
     scan: Scan,
     columns: Sequence[LakeColumn],
     everything: Sequence[LakeColumn],
+    hidden: Mapping[str, Set[str]],
 ) -> list[pa.RecordBatch]:
     """The warehouse's rows, with the conditions applied there."""
     by_name = {column.name: column for column in everything}
-    conditions = [_condition(by_name[each.column], each) for each in scan.conditions]
+    conditions: list[sql.Composable] = [_condition(by_name[each.column], each) for each in scan.conditions]
+    if hidden:
+        conditions.append(
+            sql.SQL("({}) IS NOT TRUE").format(rows_about({name: by_name[name].type_name for name in hidden}, hidden))
+        )
     query = sql.SQL("SELECT {} FROM {} WHERE {}").format(
         sql.SQL(", ").join(
             sql.SQL("{} AS {}").format(column.expression(), sql.Identifier(column.name)) for column in columns

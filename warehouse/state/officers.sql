@@ -63,5 +63,8 @@ BEGIN
         PERFORM drivetrain_seal.seal();
         PERFORM platform.let_officers_act();
     END IF;
+    IF to_regprocedure('platform.let_officers_restrict()') IS NOT NULL THEN
+        PERFORM platform.let_officers_restrict();
+    END IF;
 END
 $$;

@@ -36,6 +36,7 @@ from warehouse.postgres.sessions import Connection
 from warehouse.state import raw_layout as layout
 from warehouse.state.changes import ChangeFeed, feed_columns
 from warehouse.state.gate import KeptOut, keep_out, refuse_erased
+from warehouse.state.restrictions import follow_restricted
 
 _ROWS, _NEXT = "__rows", "__next"
 _SWAP_ATTEMPTS = 20
@@ -227,11 +228,13 @@ class RawTable:
             source, query, self.connection, columns,
             format=self.carriage.format, parameters=parameters, frozen=fresh,
         )  # fmt: skip
+        kept_out = KeptOut()
         if group is None:
             self.refuse_erased(into)
-            return Received(copied.rows, copied.bytes)
-        types = {column.name: column.type_name for column in self.carriage.columns}
-        kept_out = keep_out(self.connection, into, self.system, self.name, types, group)
+        else:
+            types = {column.name: column.type_name for column in self.carriage.columns}
+            kept_out = keep_out(self.connection, into, self.system, self.name, types, group)
+        follow_restricted(self.connection, into, self.system, self.name)
         return Received(copied.rows, copied.bytes, kept_out)
 
     def refuse_erased(self, relation: sql.Identifier) -> None:
