@@ -65,9 +65,7 @@ def erase(context: dg.OpExecutionContext, config: ErasureConfig) -> None:
     context.log_event(observed(config.request, came.said, came.metadata))
     _tag(context, {OUTCOME: came.outcome})
     if came.outcome == STOPPED:
-        raise dg.Failure(
-            f"request {config.request} is {came.said}: by_place and not_looked_at say why", allow_retries=False
-        )
+        raise dg.Failure(f"request {config.request} is {came.said}", allow_retries=False)
 
 
 def _shown(seen: Seen) -> _Came:
@@ -88,7 +86,11 @@ def _carried_out(context: dg.OpExecutionContext, settings: Settings, seen: Seen)
         tell=_steps(context, number),
         run_id=context.run.run_id,
     )
-    return _Came(DONE if outcome.certificate else STOPPED, outcome.state, outcome_metadata(outcome))
+    told = outcome_metadata(outcome)
+    if outcome.certificate:
+        return _Came(DONE, outcome.state, told)
+    left, unseen = told["rows_left"], len(outcome.verdict.unseen)
+    return _Came(STOPPED, f"{outcome.state}: {left:,} left (by_place), {unseen} not looked at (not_looked_at)", told)
 
 
 @dg.job(

@@ -100,10 +100,10 @@ def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorRe
     return result
 
 
-def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+def told(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     """What was observed on the asset of all requests."""
-    (event,) = [each for each in result.all_events if each.event_type_value == "ASSET_OBSERVATION"]
-    observation = event.asset_observation_data.asset_observation
+    (event,) = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
+    observation = event.get_dagster_event().asset_observation_data.asset_observation
     assert observation.asset_key == keys.requests()
     return {"said": observation.description, **{name: value.value for name, value in observation.metadata.items()}}
 
@@ -130,7 +130,7 @@ def test_launched_by_hand_it_is_a_dry_run(desk: Desk, launch: Launch, instance: 
     result = launch({"request": number})
     assert result.success
     assert outcome(instance, result) == DRY_RUN
-    shown = told(result)
+    shown = told(instance, result)
     assert shown["a_run_would"] == "count all of this anew; if it is the same still, erase it"
     assert (shown["rows_expected"], shown["persons_confirmed"]) == (6, 1)
     assert f"| operational | {desk.bench.name}.bikes | delete | 2 |" in shown["lines"]
@@ -150,7 +150,7 @@ def test_what_is_approved_is_carried_out_once(desk: Desk, launch: Launch, instan
     result = launch(request.run_config, tags=request.tags)
     assert result.success
     assert outcome(instance, result) == DONE
-    shown = told(result)
+    shown = told(instance, result)
     assert (shown["rows_expected"], shown["rows_done"], shown["rows_left"]) == (6, 6, 0)
     assert "| operational | 3 | 3 | 0 |" in shown["by_store"]
     assert f"| warehouse | {desk.bench.name}.bikes | delete | 2 | 2 | 0 | 1 |" in shown["by_place"]
@@ -169,7 +169,7 @@ def test_what_is_approved_is_carried_out_once(desk: Desk, launch: Launch, instan
     assert not [secret for secret in SECRETS if secret in str(after.asset_events)]
     assert not tick(instance, after.cursor).asset_events
     again = launch(request.run_config)
-    assert again.success and "there is nothing to do" in told(again)["said"]
+    assert again.success and "there is nothing to do" in told(instance, again)["said"]
 
 
 def failing(times: int, error: DrivetrainError) -> Callable[..., Any]:
@@ -221,6 +221,28 @@ def test_what_does_not_pass_waits_for_somebody(desk: Desk, launch: Launch, insta
     assert not after.run_requests
     assert f"request {refused}: see why its last run stopped" in str(after.skip_reason)
     assert "blocked hold (hold " in str(after.asset_events[0].metadata["requests"].value)
+
+
+def test_where_rows_are_left_somebody_is_told(
+    desk: Desk, launch: Launch, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that come back again and again while the models are made anew."""
+    number, bikes = approved(desk), iter(range(700, 800))
+
+    def put_back(_: Any) -> dict[str, int]:
+        desk.bench.source("INSERT INTO riders VALUES (3) ON CONFLICT DO NOTHING")
+        desk.bench.source(f"INSERT INTO bikes VALUES ({next(bikes)}, 3)")
+        return {}
+
+    monkeypatch.setattr(erasure_job, "rebuild_for", lambda *_: put_back)
+    result = launch({"request": number, "dry_run": False})
+    assert not result.success
+    assert outcome(instance, result) == STOPPED
+    shown = told(instance, result)
+    assert shown["state"] == state(desk, number) == "failed_needs_operator"
+    assert shown["rows_left"] > 0 and shown["certificate"] == "none"
+    assert f"request {number} is failed_needs_operator: {shown['rows_left']} left" in str(result.all_events)
+    assert not tick(instance).run_requests
 
 
 def test_where_somebody_else_is_at_work_nothing_fails(desk: Desk, launch: Launch, instance: dg.DagsterInstance) -> None:
