@@ -43,3 +43,12 @@ def tiers(system: str) -> dg.AssetKey:
 def retention(system: str) -> dg.AssetKey:
     """A system's rows that go at an age."""
     return dg.AssetKey(["retention", system])
+
+
+#: Group of what is about requests of persons.
+REQUESTS = "requests_of_persons"
+
+
+def requests() -> dg.AssetKey:
+    """Requests of persons, and how each stands."""
+    return dg.AssetKey(["erasure", "requests"])

@@ -13,13 +13,24 @@ from assets.models import model_assets
 from assets.partitions import partition_assets
 from assets.quality import quality_checks
 from assets.recomputation import recomputation_checks
+from assets.requests import requests_asset, requests_events
 from assets.retention import retention_assets
 from assets.tiers import tier_assets
-from pipelines.jobs import ingest_jobs, models_job, partitions_job, refresh_jobs, retention_jobs, tiers_job
+from pipelines.erasure_job import erasure_job
+from pipelines.jobs import (
+    ingest_jobs,
+    models_job,
+    partitions_job,
+    refresh_jobs,
+    requests_job,
+    retention_jobs,
+    tiers_job,
+)
 from resources.alerts import Alerts
 from resources.databases import SourceSnapshots, Warehouse
 from resources.dbt import DBT_EXECUTABLE, DBT_PROJECT, ensure_manifest
 from resources.settings import Settings
+from sensors.erasure import erasure_sensor
 from sensors.failures import failed_runs, models_sensor
 from warehouse.catalog import Catalog
 
@@ -40,19 +51,28 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
     partitions = partition_assets(catalog)
     tiers = tier_assets(catalog)
     retention = retention_assets(catalog)
-    maintained = dg.AssetSelection.assets(*partitions, *tiers, *retention)
+    requests = requests_asset()
+    maintained = dg.AssetSelection.assets(*partitions, *tiers, *retention, requests)
     models = models_job(catalog, nightly, before_models, maintained)
     return dg.Definitions(
-        assets=[*ingestion_assets(catalog), model_assets(manifest, catalog), *partitions, *tiers, *retention],
+        assets=[
+            *ingestion_assets(catalog),
+            model_assets(manifest, catalog),
+            *partitions,
+            *tiers,
+            *retention,
+            requests,
+        ],
         asset_checks=[*quality, recomputation],
-        jobs=[*ingest_jobs(catalog, before_models), models],
+        jobs=[*ingest_jobs(catalog, before_models), models, erasure_job],
         schedules=[
             *refresh_jobs(catalog, nightly, maintained),
             partitions_job(dg.AssetSelection.assets(*partitions)),
             *([tiers_job(dg.AssetSelection.assets(*tiers))] if tiers else []),
             *(retention_jobs(catalog, dg.AssetSelection.assets(*retention)) if retention else []),
+            requests_job(dg.AssetSelection.assets(requests)),
         ],
-        sensors=[failed_runs, models_sensor(models)],
+        sensors=[failed_runs, models_sensor(models), erasure_sensor(erasure_job, requests_events)],
         resources={
             "snapshots": SourceSnapshots(),
             "destination": Warehouse(),

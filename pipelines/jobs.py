@@ -27,6 +27,7 @@ MODELS = "models"
 PARTITIONS = "partitions"
 TIERS = "tiers"
 RETENTION = "retention"
+REQUESTS = "requests"
 
 
 def month_tags(first: dt.date, last: dt.date) -> dict[str, str]:
@@ -120,6 +121,14 @@ def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.Sc
             said = "Tables whose rows live for less than a week are looked at every hour."
             schedules.append(_schedule(hourly, "35 * * * *", said))
     return schedules
+
+
+def requests_job(requests: dg.AssetSelection) -> dg.ScheduleDefinition:
+    """Requests of persons are looked at in the morning, so that there is a day to do what is due."""
+    job = dg.define_asset_job(
+        REQUESTS, selection=requests, description="Show how all requests of persons stand; fail if one is overdue."
+    )
+    return _schedule(job, "10 6 * * *", "Alerts on requests of persons that are overdue or soon due.")
 
 
 def _schedule(job: Any, cron: str, description: str) -> dg.ScheduleDefinition:

@@ -1,20 +1,24 @@
 """What is known of the platform as Prometheus metrics: readings in, metric families out.
 
 Names follow Prometheus' rules: base units, ``_total`` for what only grows, moments as Unix time. Labels are names of
-the catalog, tiers, states and partitions: never a value of a row.
+the catalog, laws, tiers, states and partitions: never a value of a row.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pipelines.proofs import Proof
 from resources.monitoring import Readings
+from warehouse.catalog.model import Law
+from warehouse.state.requests import RequestKind, State
 from warehouse.tiering.plan import Kind
 
 #: Every kind of step, so that a series does not vanish with the last of its kind.
@@ -48,6 +52,7 @@ def families(found: Readings, proofs: Mapping[str, Proof] | None) -> Iterator[Me
     )
     yield from _tiers(found)
     yield from _moves(found)
+    yield from _requests(found)
     yield from _proofs(proofs or {})
 
 
@@ -138,6 +143,38 @@ def _moves(found: Readings) -> Iterator[Metric]:
         "When a move of a table was last flipped or dropped.",
         labels,
         [(key, each.last.timestamp()) for key, each in tallies if each.last],
+    )
+
+
+def _requests(found: Readings) -> Iterator[Metric]:
+    if found.requests is None:
+        return
+    states = Counter(each.request.state for each in found.requests)
+    said = "Requests of persons by the state that they are in."
+    yield _gauge("requests", said, ("state",), [((state,), states[state]) for state in get_args(State)])
+    # Every kind and law, so that a series does not vanish with the last of its kind.
+    waiting = {
+        (kind, law): [
+            each for each in found.requests if each.open and (each.request.kind, each.request.law) == (kind, law)
+        ]
+        for kind in get_args(RequestKind)
+        for law in get_args(Law)
+    }
+    labels = ("kind", "law")
+    yield _gauge(
+        "requests_open", "Requests that are to be answered.", labels, [(key, len(of)) for key, of in waiting.items()]
+    )
+    yield _gauge(
+        "requests_overdue",
+        "Requests that should have been answered by now.",
+        labels,
+        [(key, sum(each.overdue(found.at) for each in of)) for key, of in waiting.items()],
+    )
+    yield _gauge(
+        "requests_next_due_timestamp_seconds",
+        "By when the next open request is to be answered; none where none is open.",
+        labels,
+        [(key, min(each.request.due_at for each in of).timestamp()) for key, of in waiting.items() if of],
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resources.absence import Verifier, models_of
+from resources.agenda import agenda
 from resources.dbt import ensure_manifest
 from resources.keys import ensure_keys, load_keys
 from resources.officers import signed_in
@@ -226,11 +227,10 @@ def run_batch(
     run_id: str | None = None,
 ) -> list[Outcome]:
     """Write the lake anew for all requests that wait for it, and end them; with ``only_due`` only if one has to be."""
-    with connect(settings.warehouse(), read_only=True, application="drivetrain erasure") as session:
-        found, now = batch.waiting(session), dt.datetime.now(dt.UTC)
-    if only_due and not any(batch.batch_due(each, settings.erasure_window) <= now for each in found):
+    found, now = [case for case in agenda(settings) if case.waits_for_lake], dt.datetime.now(dt.UTC)
+    if only_due and not any(case.waits_until and case.waits_until <= now for case in found):
         return []
-    numbers = [each.id for each in found]
+    numbers = [case.request.id for case in found]
     return batch.run_batch(estate(settings), numbers, rebuild=rebuild, tell=tell, run_id=run_id) if numbers else []
 
 

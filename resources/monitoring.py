@@ -16,6 +16,7 @@ from warehouse.partitions.sizes import PartitionSize, read_sizes
 from warehouse.partitions.targets import source_targets, warehouse_targets
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+from warehouse.state.agenda import Case, read_agenda
 from warehouse.state.freshness import Freshness, read_freshness
 from warehouse.state.tallies import Tally, read_tallies
 from warehouse.tiering.map import TableMap
@@ -41,6 +42,7 @@ class Readings:
         freshness: per system, of its raw tables.
         maps: the tier map.
         tallies: of the ledger of moves.
+        requests: of persons, and how each stands; None where the warehouse is away or knows none yet.
         failures: what could not be read, in words.
     """
 
@@ -53,6 +55,7 @@ class Readings:
     freshness: Mapping[str, Sequence[Freshness]] = field(default_factory=dict[str, Sequence[Freshness]])
     maps: Sequence[TableMap] = ()
     tallies: Sequence[Tally] = ()
+    requests: Sequence[Case] | None = None
     failures: list[str] = field(default_factory=list[str])
 
 
@@ -80,6 +83,7 @@ def read_all(settings: Settings, at: dt.datetime) -> Readings:
             name: read_freshness(connection, name, list(system.tables)) for name, system in catalog.systems.items()
         }
         found.tallies = read_tallies(connection)
+        found.requests = read_agenda(connection)
         found.maps = map_tiers(settings, tiered_tables(catalog), at)
         found.failures += [f"{each.name}: {each.failure.message}" for each in found.maps if each.failure]
     return found

@@ -16,8 +16,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from pipelines.cli.erasure import rebuild
 from pipelines.cli.output import console, counted
+from pipelines.erasing import rebuild_for
 from resources import erasure
 from resources.settings import Settings
 from warehouse.erasure.identifiers import Identifier
@@ -69,7 +69,7 @@ def erase_one(settings: Settings, tell: Callable[[str], None]) -> Erased:
         erasure.confirm(settings, request.id, [(SYSTEM, rider)])
         before = {rider: before[rider]}
     _approve(settings, request, tell)
-    outcome = erasure.run(settings, request.id, rebuild=rebuild, tell=tell)
+    outcome = erasure.run(settings, request.id, rebuild=rebuild_for(settings, request.id), tell=tell)
     tell("somebody brings the rider back")
     kept_out = _bring_back(settings, before) if before and outcome.certificate else None
     return Erased(request.id, outcome.state, outcome.tasks, outcome.certificate, kept_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -15,14 +15,15 @@ from rich.table import Table
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.subject import read_identifiers
 from pipelines.cli.verification import rows_by_place, show_verdict, verdict_as_json
+from pipelines.erasing import rebuild_for
 from resources import erasure
 from resources.settings import Settings
 from warehouse.catalog.age import Age, parse_age
 from warehouse.catalog.model import IdentifierKind, Law
 from warehouse.erasure.carrying import Outcome
 from warehouse.erasure.persons import Match
-from warehouse.erasure.scope import Scope
-from warehouse.errors import ConfigurationError, DrivetrainError, listed
+from warehouse.errors import ConfigurationError, listed
+from warehouse.state.agenda import next_step
 from warehouse.state.requests import DENIALS, Request, RequestKind
 
 app = typer.Typer(
@@ -33,22 +34,6 @@ app = typer.Typer(
 
 _JSON = typer.Option("--json", help="Print a JSON document for scripts.")
 _NUMBER = typer.Argument(help="The request's number.")
-_NEXT = {
-    "received": "confirm whom it is about: `drivetrain erasure confirm {id}`",
-    "verifying": "confirm whom it is about: `drivetrain erasure confirm {id}`",
-    "scoping": "find out what it demands: `drivetrain erasure plan {id}`",
-    "planned": "`drivetrain erasure plan {id}`",
-    "awaiting_approval": "somebody else approves: `drivetrain erasure approve {id} --plan {plan}`",
-    "approved": "carry it out: `drivetrain erasure run {id}`",
-    "blocked_hold": "a hold is in the way: `drivetrain hold list`; then plan again",
-    "failed_needs_operator": "see why: `drivetrain audit show --request {id}`; then `drivetrain erasure run {id}`",
-}
-_NEXT_OF_RESTRICTION = {
-    **{state: _NEXT[state] for state in ("received", "verifying")},
-    "scoping": "hide them: `drivetrain restriction start {id}`",
-    "restricting": "rows are hidden until an approver ends it: `drivetrain restriction end {id} --why ...`",
-}
-_GO_ON = "it was cut off: `drivetrain erasure run {id}` goes on"
 
 
 @app.command()
@@ -220,6 +205,7 @@ def run(
 
     settings = Settings.load()
     with console.status("Erasing …") as progress, platform(settings, progress.update):
+        rebuild = rebuild_for(settings, number)
         outcome = erasure.run(settings, number, rebuild=rebuild, tell=progress.update, lake=not batched)
     if json:
         show_json(_outcome(outcome))
@@ -242,7 +228,7 @@ def batch(
 
     settings = Settings.load()
     with console.status("Erasing …") as progress, platform(settings, progress.update):
-        outcomes = erasure.run_batch(settings, rebuild=rebuild, only_due=due, tell=progress.update)
+        outcomes = erasure.run_batch(settings, rebuild=rebuild_for(settings, None), only_due=due, tell=progress.update)
     if json:
         show_json({"requests": [_outcome(outcome) for outcome in outcomes]})
     for outcome in outcomes if not json else ():
@@ -251,29 +237,6 @@ def batch(
         console.print("No request waits for the lake." if not due else "No request that waits for the lake is due.")
     if not all(outcome.certificate for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def rebuild(scopes: Mapping[str, Scope]) -> dict[str, int]:
-    """Raw tables become what their sources are now, as what stays was changed there; then models lose the person."""
-    from assets import keys
-    from assets.ingestion import history_starts
-    from pipelines.cli.running import run_job
-    from pipelines.jobs import INGEST, MODELS, month_tags
-
-    settings, systems = Settings.load(), sorted(scopes)
-    catalog = settings.catalog()
-    months = month_tags(history_starts(catalog), dt.datetime.now(dt.UTC).date().replace(day=1))
-    raw = [keys.raw(system, name) for system in systems for name in catalog.systems[system].tables]
-    summary = run_job(INGEST, tags=months, keys=raw)
-    if summary.success:
-        summary = run_job(MODELS, tags={})
-    if not summary.success:
-        reasons = ", ".join(sorted(set(summary.failures.values()))) or f"{counted(len(summary.checks_failed), 'check')}"
-        raise DrivetrainError(
-            f"models of {', '.join(systems)} could not be made anew: {reasons}",
-            hint="What was erased stays so. Mend them, then run the request again.",
-        )
-    return erasure.forget_in_models(settings, scopes)
 
 
 @app.command()
@@ -352,13 +315,9 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _say_next(found: Request, sha256: str = "") -> None:
-    under_way = found.state in ("restricting", "executing", "retry_wait", "rebuilding", "verifying_erasure")
-    if found.kind == "restriction":
-        text = _NEXT_OF_RESTRICTION.get(found.state)
-    else:
-        text = _GO_ON if under_way else _NEXT.get(found.state)
+    text = next_step(found, sha256)
     if text:
-        console.print(f"  Next: {text.format(id=found.id, plan=sha256)}", style="dim")
+        console.print(f"  Next: {text}", style="dim")
 
 
 def _show_requests(found: Sequence[Request]) -> None:

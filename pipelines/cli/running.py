@@ -10,7 +10,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from resources.dbt import project_digest
 from resources.instance import enter_instance
 from resources.settings import Settings
+from warehouse import errors as domain
 from warehouse.postgres.sessions import connect
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class RunSummary:
         checks_passed, checks_failed, checks_warned: how many, and which with why.
         refused: assets of which a blocking check failed, so that nothing is built on them.
         failures: reason by step.
+        may_pass: steps failed, and all of them for what may pass by itself: the same run may succeed later.
     """
 
     job: str
@@ -50,6 +52,7 @@ class RunSummary:
     refused: list[str] = field(default_factory=list[str])
     checks_warned: list[str] = field(default_factory=list[str])
     failures: dict[str, str] = field(default_factory=dict[str, str])
+    may_pass: bool = False
 
 
 @contextmanager
@@ -70,6 +73,7 @@ def run_job(
     checks: Iterable[Any] | None = None,
     config: dict[str, Any] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    within: dg.DagsterInstance | None = None,
 ) -> RunSummary:
     """Execute a job of the code location here and now.
 
@@ -80,6 +84,7 @@ def run_job(
         checks: keys of asset checks; then only these are run.
         config: of the run's ops.
         progress: called with (what ended, how many ended, how many in all) after each step.
+        within: the open instance of a run that this one is a part of; of the settings if left out.
     """
     import dagster as dg
 
@@ -93,7 +98,7 @@ def run_job(
     run_id = str(uuid.uuid4())
     log_file = Settings.load().folder("logs") / f"{name}-{run_id[:8]}.log"
     with (
-        _instance() as instance,
+        nullcontext(within) if within is not None else _instance() as instance,
         log_file.open("w") as log,
         _logged("warehouse", log),
         redirect_stdout(log),
@@ -275,6 +280,7 @@ def models_built_today(settings: Settings) -> str | None:
 def _summary(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
     summary = RunSummary(job, result.run_id, result.success)
     seen: set[str] = set()
+    passing: list[bool] = []
     for event in result.all_events:
         match event.event_type_value:
             case "ASSET_MATERIALIZATION":
@@ -300,15 +306,27 @@ def _summary(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
                 failure = event.step_failure_data
                 said = failure.user_failure_data.description if failure.user_failure_data else None
                 summary.failures[event.step_key or ""] = said or _last_cause(failure.error)
+                passing.append(_may_pass(failure.error))
             case _:
                 pass
+    summary.may_pass = bool(passing) and all(passing)
     return summary
+
+
+def _innermost(error: Any) -> Any:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error
+
+
+def _may_pass(error: Any) -> bool:
+    known = getattr(domain, str(getattr(_innermost(error), "cls_name", "")), None)
+    return isinstance(known, type) and issubclass(known, domain.DrivetrainError) and known.transient
 
 
 def _last_cause(error: Any) -> str:
     """The innermost error's own words, without its class and stack."""
-    while error is not None and error.cause is not None:
-        error = error.cause
+    error = _innermost(error)
     if error is None:
         return "failed"
     said, name = str(error.message).strip(), str(error.cls_name or "")

@@ -62,8 +62,9 @@ def test_models_stand_on_raw_assets_and_nothing_hangs_in_the_air(definitions: dg
     partitions = {keys.partitions(name) for name in catalog.systems}
     tiers = {keys.tiers(name) for name in ("bikenode", "carddb", "logistics")}
     retention = {keys.retention(name) for name in ("bikenode", "carddb", "logistics", "throttlecove")}
-    assert partitions | tiers | retention <= graph.materializable_asset_keys
-    for key in graph.materializable_asset_keys - raw - partitions - tiers - retention:
+    apart = partitions | tiers | retention | {keys.requests()}
+    assert apart <= graph.materializable_asset_keys
+    for key in graph.materializable_asset_keys - raw - apart:
         assert graph.get(key).parent_keys, key
         roots = {ancestor for ancestor in graph.get_ancestor_asset_keys(key) if not graph.get(ancestor).parent_keys}
         assert roots <= raw, key
@@ -94,7 +95,7 @@ def test_a_scheduled_job_refreshes_its_marts_and_all_that_they_are_made_from(
     for key in selected:
         assert graph.get(key).parent_keys <= selected, f"{cadence} refreshes {key} from something it does not refresh"
     if cadence == "daily":
-        kept = ("partitions", "tiers", "retention")
+        kept = ("partitions", "tiers", "retention", "erasure")
         assert selected == {key for key in graph.materializable_asset_keys if key.path[0] not in kept}
 
 
@@ -109,6 +110,7 @@ def test_schedules_run_by_themselves_at_the_hours_that_are_asked_for(definitions
         "tiers_schedule": "20 4 * * *",
         "retention_schedule": "50 4 * * *",
         "retention_throttlecove_short_lived_schedule": "35 * * * *",
+        "requests_schedule": "10 6 * * *",
     }
     for schedule in schedules.values():
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
@@ -188,7 +190,7 @@ def test_the_sensor_builds_what_a_failed_run_left(definitions: dg.Definitions, i
 def test_jobs_are_there_and_described(definitions: dg.Definitions, catalog: Catalog) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     expected = {"hourly", "six_hourly", "daily", "partitions", "tiers", "retention", "ingest", "models"}
-    expected.add("retention_throttlecove_short_lived")
+    expected |= {"retention_throttlecove_short_lived", "erasure", "requests"}
     assert set(jobs) == expected | {f"ingest_{name}" for name in catalog.systems}
     assert all(job.description for job in jobs.values())
 
@@ -206,6 +208,6 @@ def test_a_catalog_of_another_system_needs_no_python(
     )
     other = build_definitions(load_catalog(tmp_path), manifest)
     graph = other.resolve_asset_graph()
-    assert graph.materializable_asset_keys == {keys.raw("sixth", "things")}
+    assert graph.materializable_asset_keys == {keys.raw("sixth", "things"), keys.requests()}
     other.resolve_job_def("ingest_sixth")
     other.resolve_job_def("daily")

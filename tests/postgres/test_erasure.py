@@ -18,10 +18,11 @@ from tiering import TIERS, moved, places, proven
 from demo.servers import Servers
 from demo.servers.model import VERIFIER
 from resources import erasure
+from resources.agenda import agenda
 from resources.keys import load_keys
 from resources.settings import Settings
 from warehouse.catalog.age import Age
-from warehouse.erasure import batch, carrying, steps
+from warehouse.erasure import carrying, steps
 from warehouse.erasure.carrying import Outcome
 from warehouse.erasure.certificate import Certificate, read_certificate
 from warehouse.erasure.models import NamingColumn, forget_in_models
@@ -294,6 +295,19 @@ def test_who_did_not_erase_finds_them_before_and_not_after(desk: Desk) -> None:
     assert (after.residues, after.unseen) == ((), ())
 
 
+def test_nothing_is_left_in_statistics_of_what_is_empty_now(desk: Desk) -> None:
+    """A month that was one person's alone has no rows, and ANALYZE leaves what it knew; a parent knows all months."""
+    bench = desk.bench
+    bench.source("DELETE FROM facts WHERE who <> 3 AND at >= '2024-02-01+00' AND at < '2024-03-01+00'")
+    bench.ingest("facts")
+    bench.warehouse("ANALYZE {raw}.facts; ANALYZE {raw}.riders; ANALYZE {raw}.bikes")
+    outcome = run(desk, approved(desk))
+    assert outcome.verdict is not None and outcome.verdict.left == {}
+    assert bench.warehouse("SELECT count(*) FROM {raw}.facts WHERE at >= '2024-02-01+00' AND at < '2024-03-01+00'") == [
+        (0,)
+    ]
+
+
 def test_nobody_brings_them_back(desk: Desk) -> None:
     """Not the source, restored to what it was."""
     bench, lake = desk.bench, to_the_lake(desk)
@@ -518,9 +532,8 @@ def test_the_lake_is_written_anew_for_many_at_once(desk: Desk) -> None:
         assert (outcome.state, outcome.verdict, outcome.certificate) == ("executing", None, "")
         assert desk.bench.warehouse(f"SELECT count(*) FROM {{raw}}.facts WHERE who = {rider}") == [(0,)]
         numbers.append(number)
-    with connect(desk.found.platform) as session:
-        waiting = batch.waiting(session)
-    assert [each.id for each in waiting] == numbers
+    waiting = [case.request.id for case in agenda(Settings.load()) if case.waits_for_lake]
+    assert waiting == numbers
     hold = ("--reason", "new", "--system", desk.bench.name, "--person", "7")
     desk("requester", "hold", "add", *hold)
     outcomes = erasure.run_batch(Settings.load(), rebuild=NOTHING)
@@ -540,14 +553,12 @@ def test_nobody_waits_into_the_last_days_of_a_law(desk: Desk) -> None:
     to_the_lake(desk)
     number = approved(desk)
     erasure.run(Settings.load(), number, rebuild=NOTHING, lake=False)
-    with connect(desk.found.platform) as session:
-        (waiting,) = [each for each in batch.waiting(session) if each.id == number]
-    week = Age(count=7, unit="day")
-    assert batch.batch_due(waiting, week) == waiting.changed_at + dt.timedelta(days=7)
-    late = dataclasses.replace(waiting, due_at=waiting.changed_at + dt.timedelta(days=5))
-    assert batch.batch_due(late, week) == waiting.changed_at + dt.timedelta(days=2)
-    over = dataclasses.replace(waiting, due_at=waiting.changed_at - dt.timedelta(days=5))
-    assert batch.batch_due(over, week) == waiting.changed_at
+    (case,) = [each for each in agenda(Settings.load()) if each.request.id == number]
+    week, since = Age(count=7, unit="day"), case.request.changed_at
+    assert case.waits_until == since and case.lake_due(week) == since + dt.timedelta(days=7)
+    for due, last in ((5, 2), (-5, 0)):
+        request = dataclasses.replace(case.request, due_at=since + dt.timedelta(days=due))
+        assert dataclasses.replace(case, request=request).lake_due(week) == since + dt.timedelta(days=last)
     desk.patch.setenv("DRIVETRAIN_ERASURE_WINDOW", "7 days")
     assert erasure.run_batch(Settings.load(), rebuild=NOTHING, only_due=True) == []
     assert run(desk, number).state == "completed_with_retention"  # at once, on demand

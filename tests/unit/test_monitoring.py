@@ -24,13 +24,16 @@ from warehouse.errors import ConfigurationError, ServerUnavailable
 from warehouse.partitions.sizes import PartitionSize
 from warehouse.partitions.targets import Target
 from warehouse.proof.conservation import TableProof
+from warehouse.state.agenda import Case
 from warehouse.state.freshness import Freshness
+from warehouse.state.requests import Request
 from warehouse.state.tallies import Tally
 from warehouse.tiering.map import Holding, Stock, TableMap
 from warehouse.tiering.plan import Step
 
 AT = dt.datetime(2026, 3, 15, tzinfo=dt.UTC)
 JANUARY = dt.date(2026, 1, 1)
+DAY = dt.timedelta(days=1)
 TARGET = Target("s", "t", "source", RangePartition(range="at", name="{table}_y{year}m{month}"))
 
 
@@ -51,6 +54,11 @@ def readings() -> Readings:
             TableMap("u", "t", "", Stock(), failure=ServerUnavailable("away")),
         ],
         [Tally("s", "t", "warm", states, outcomes, 700, 7000, AT)],
+        [
+            Case(Request(7, "erasure", "gdpr", "", AT, None, AT - DAY, AT, None, "executing", None, "somebody", AT)),
+            Case(Request(8, "erasure", "gdpr", "", AT, None, AT + DAY, AT, None, "received", None, "somebody", AT)),
+            Case(Request(9, "export", "ccpa", "", AT, None, AT - DAY, AT, None, "completed", None, "somebody", AT)),
+        ],
         ["u: away"],
     )
 
@@ -93,6 +101,13 @@ SAID = said(FOUND)
         ("tier_moved_rows_total", {"system": "s", "table": "t", "from_tier": "warm"}, 700),
         ("lake_written_bytes_total", {"system": "s", "table": "t"}, 7000),
         ("tier_last_success_timestamp_seconds", {"system": "s", "table": "t", "from_tier": "warm"}, AT.timestamp()),
+        ("requests", {"state": "received"}, 1),
+        ("requests", {"state": "denied"}, 0),
+        ("requests_open", {"kind": "erasure", "law": "gdpr"}, 2),
+        ("requests_open", {"kind": "export", "law": "ccpa"}, 0),
+        ("requests_overdue", {"kind": "erasure", "law": "gdpr"}, 1),
+        ("requests_overdue", {"kind": "export", "law": "ccpa"}, 0),
+        ("requests_next_due_timestamp_seconds", {"kind": "erasure", "law": "gdpr"}, AT.timestamp() - 86400),
         ("proof_passed", {"system": "s"}, 0),
         ("proof_timestamp_seconds", {"system": "s"}, 1000),
         ("proof_last_success_timestamp_seconds", {"system": "s"}, 900),
@@ -105,7 +120,10 @@ def test_what_was_read_is_said(name: str, labels: dict[str, str], value: float) 
 def test_what_is_not_known_is_not_said() -> None:
     assert not [key for key in SAID if "tier" in key[0] and ("system", "u") in key[1]]
     assert ("drivetrain_ingest_agreed_timestamp_seconds", frozenset({("system", "s"), ("table", "never")})) not in SAID
+    due = {key[1] for key in SAID if key[0] == "drivetrain_requests_next_due_timestamp_seconds"}
+    assert due == {frozenset({("kind", "erasure"), ("law", "gdpr")})}
     away = said(list(families(Readings(AT), None)))
+    assert not [name for name, _ in away if "requests" in name]
     assert away["drivetrain_warehouse_up", frozenset()] == away["drivetrain_dagster_up", frozenset()] == 0
 
 
@@ -121,7 +139,7 @@ def test_names_are_as_prometheus_has_them() -> None:
 
 
 #: Values of each are as many as the catalog, the tiers' code and the partitions have.
-BOUNDED = {"system", "table", "tier", "from_tier", "step", "state", "outcome", "where", "partition"}
+BOUNDED = {"system", "table", "tier", "from_tier", "step", "state", "outcome", "where", "partition", "kind", "law"}
 
 
 def test_labels_are_few_and_none_is_a_value_of_a_row() -> None:

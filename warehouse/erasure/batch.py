@@ -6,11 +6,9 @@ done for one request alone (``carrying``).
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from warehouse.catalog.age import Age
 from warehouse.erasure.below import erase_below, look_below
 from warehouse.erasure.carrying import Case, Outcome, Rebuild, opened, run_request
 from warehouse.erasure.estate import Estate
@@ -21,29 +19,8 @@ from warehouse.erasure.survey import ACTIONS, replacement
 from warehouse.errors import LegalHold, TransientError
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection
-from warehouse.state.requests import Request, read_requests
 from warehouse.state.tasks import read_tasks
 from warehouse.state.tiered import tiered
-
-#: So long before a request has to be answered nobody waits for others any more.
-_MARGIN = dt.timedelta(days=3)
-
-
-def waiting(connection: Connection) -> list[Request]:
-    """Requests of which nothing is left to do but the lake, oldest first."""
-    found: list[Request] = []
-    for request in read_requests(connection):
-        if request.kind == "erasure" and request.state in ("executing", "retry_wait"):
-            tasks = read_tasks(connection, request.id)
-            planned = {task.store for task in tasks if task.state != "done"}
-            if planned == {"lake"}:
-                found.append(request)
-    return found
-
-
-def batch_due(request: Request, window: Age) -> dt.datetime:
-    """When the lake is written anew for a request that waits, at the latest: within the window, and the law's time."""
-    return min(window.later(request.changed_at), max(request.changed_at, request.due_at - _MARGIN))
 
 
 def run_batch(

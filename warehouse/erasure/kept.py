@@ -17,7 +17,8 @@ from psycopg import errors, sql
 from warehouse.catalog.naming import left_name
 from warehouse.erasure.marking import Marking, column_types, unquoted
 from warehouse.erasure.passing import Found, Passing
-from warehouse.erasure.warm import clean, count_rows, take_rows
+from warehouse.erasure.remnants import swept
+from warehouse.erasure.warm import count_rows, take_rows
 from warehouse.errors import Busy, ConfigurationError, ExportRefused
 from warehouse.lake.columns import LakeColumn
 from warehouse.lake.content import NOTHING, Content, content_on_server
@@ -99,7 +100,7 @@ class Kept:
         for each in self._begun("kept"):
             relation = passing.table.kept(each.move or 0)
             if is_there(passing.warehouse, relation):
-                clean(passing.warehouse, relation)
+                swept(passing.warehouse, relation)
             with passing.warehouse.transaction():
                 end_erased(passing.warehouse, each.id, {"looked_for": "rows that are kept", "left": 0})
         moves = {move.id: move for move in _keeping(passing.warehouse, passing.table, "hot")}
@@ -187,7 +188,7 @@ class Kept:
 
     def _end(self, source: Connection, move: Move, number: int, gone: Content, became: Content) -> None:
         passing = self.passing
-        clean(source, left_of(passing.table, move))
+        swept(source, left_of(passing.table, move))
         with passing.warehouse.transaction():
             if move.kept is not None:
                 amend_kept(passing.warehouse, move, move.kept - gone + became, _WHY, passing.run.run_id)

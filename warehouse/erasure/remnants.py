@@ -40,11 +40,27 @@ def sweep(source: Connection, relations: Iterable[Name]) -> Swept:
             if not _may(source, name):
                 left.append(f"{shown}: VACUUM (ANALYZE) needs its owner, or the right MAINTAIN")
                 continue
-            # TRUNCATE would lock out readers for the moment in which a file is cut.
-            source.execute(sql.SQL("VACUUM (ANALYZE, TRUNCATE false) {}").format(name))
-            left += _clear(source, name)
+            left += swept(source, name)
             done.append(relation)
     return Swept(tuple(done), tuple(left))
+
+
+def swept(source: Connection, relation: sql.Identifier) -> Sequence[str]:
+    """Let nothing of rows that went stay in a table's pages, nor in what the server knows of its values.
+
+    Returns:
+        What only somebody with more rights can clear.
+    """
+    # TRUNCATE would lock out readers for the moment in which a file is cut.
+    source.execute(sql.SQL("VACUUM (ANALYZE, TRUNCATE false) {}").format(relation))
+    return _clear(source, relation)
+
+
+def restate(connection: Connection, parent: sql.Identifier) -> None:
+    """A partitioned table may have statistics of its own, over all its partitions, that follow only when asked."""
+    found = connection.execute(queries.STALE_STATISTICS, {"relation": parent.as_string(connection)}).fetchall()
+    if any(inherited for *_, inherited in found):
+        swept(connection, parent)
 
 
 def _may(source: Connection, relation: sql.Identifier) -> bool:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from warehouse.erasure.marking import Marking, column_types, unquoted
 from warehouse.erasure.passing import Found, Passing
+from warehouse.erasure.remnants import restate, swept
 from warehouse.lake.columns import LakeColumn
 from warehouse.lake.content import NOTHING, Content, content_on_server
 from warehouse.postgres.relations import is_filled, is_there
@@ -48,9 +49,12 @@ def erase_warm(passing: Passing) -> None:
     """Take every such row out of a raw table, or the persons out of the row."""
     for month in months_of(passing.raw):
         _erase_month(passing, month)
-    for each in read_erased(passing.warehouse, passing.run.system, passing.run.table):
-        if each.tier == "warm" and not each.done:
-            _end(passing, each.id, each.month)
+    begun = read_erased(passing.warehouse, passing.run.system, passing.run.table)
+    begun = [each for each in begun if each.tier == "warm" and not each.done]
+    if begun:
+        restate(passing.warehouse, sql.Identifier(passing.table.system.raw_schema, passing.table.name))
+    for each in begun:
+        _end(passing, each.id, each.month)
 
 
 def _erase_month(passing: Passing, month: dt.date | None) -> None:
@@ -73,15 +77,10 @@ def _end(passing: Passing, erased: int, month: dt.date | None) -> None:
     left = 0
     if is_there(passing.warehouse, child):
         with translated(passing.table.where):
-            clean(passing.warehouse, child)
+            swept(passing.warehouse, child)
             left = count_rows(passing.warehouse, child, passing.marking)
     with passing.warehouse.transaction():
         end_erased(passing.warehouse, erased, {"looked_for": "rows in the warehouse", "left": left})
-
-
-def clean(connection: Connection, relation: sql.Identifier) -> None:
-    """Let nothing of deleted rows stay in a table's pages, nor in what the server knows of its values."""
-    connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(relation))
 
 
 def take_rows(
