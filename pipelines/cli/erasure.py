@@ -39,7 +39,7 @@ _NEXT = {
     "scoping": "find out what it demands: `drivetrain erasure plan {id}`",
     "planned": "`drivetrain erasure plan {id}`",
     "awaiting_approval": "somebody else approves: `drivetrain erasure approve {id} --plan {plan}`",
-    "approved": "carry it out: `drivetrain erasure run {id}`",
+    "approved": "carry it out: `drivetrain {command} run {id}`",
     "blocked_hold": "a hold is in the way: `drivetrain hold list`; then plan again",
     "failed_needs_operator": "see why: `drivetrain audit show --request {id}`; then `drivetrain erasure run {id}`",
 }
@@ -55,7 +55,7 @@ _GO_ON = "it was cut off: `drivetrain erasure run {id}` goes on"
 def request(
     law: Annotated[str, typer.Option(help="Under which: gdpr, ccpa or dpdp.")],
     kind: Annotated[
-        str, typer.Option(help="erasure, or restriction: the data stay, and no reader is shown them.")
+        str, typer.Option(help="erasure; restriction: the data stay, and no reader is shown them; export: a copy.")
     ] = "erasure",
     email: Annotated[list[str] | None, typer.Option(help="Mail address; - reads it from standard input.")] = None,
     phone: Annotated[list[str] | None, typer.Option(help="Telephone number, best with + and country.")] = None,
@@ -69,7 +69,9 @@ def request(
     reference: Annotated[str, typer.Option(help="Your own: a ticket, a file. Nobody's data.")] = "",
     json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """File a person's request to be erased, or to be restricted, and look who is meant. Nothing is deleted.
+    """File a person's request to be erased, to be restricted, or to have a copy, and look who is meant.
+
+    Nothing is deleted.
 
     What the person is known by is encrypted; what is printed of it is masked.
     """
@@ -163,7 +165,7 @@ def approve(
     console.print(
         f"Request {number} is approved by {approval.approved_by} until {approval.expires_at:%Y-%m-%d %H:%M} UTC."
     )
-    console.print(f"  Next: `drivetrain erasure run {number}`", style="dim")
+    _say_next(erasure.tell(settings, number).request)
 
 
 @app.command()
@@ -338,10 +340,15 @@ def _law(text: str) -> Law:
 
 
 def _kind(text: str) -> RequestKind:
-    known: dict[str, RequestKind] = {"erasure": "erasure", "restriction": "restriction"}
+    known: dict[str, RequestKind] = {"erasure": "erasure", "restriction": "restriction", "export": "export"}
     if text.lower() not in known:
         raise ConfigurationError(f"--kind: there is no {text!r}", hint=f"There are: {', '.join(known)}.")
     return known[text.lower()]
+
+
+def _command(kind: RequestKind) -> str:
+    """By which an approved request is carried out."""
+    return "export" if kind == "export" else "erasure"
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -358,7 +365,7 @@ def _say_next(found: Request, sha256: str = "") -> None:
     else:
         text = _GO_ON if under_way else _NEXT.get(found.state)
     if text:
-        console.print(f"  Next: {text.format(id=found.id, plan=sha256)}", style="dim")
+        console.print(f"  Next: {text.format(id=found.id, plan=sha256, command=_command(found.kind))}", style="dim")
 
 
 def _show_requests(found: Sequence[Request]) -> None:
