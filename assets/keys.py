@@ -43,3 +43,8 @@ def tiers(system: str) -> dg.AssetKey:
 def retention(system: str) -> dg.AssetKey:
     """A system's rows that go at an age."""
     return dg.AssetKey(["retention", system])
+
+
+def copies() -> dg.AssetKey:
+    """Copies of persons' data, which are kept for some days."""
+    return dg.AssetKey(["retention", "copies_for_persons"])

@@ -17,12 +17,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 from ingesting import PARTITIONED, bench_on
 from officers import Desk, Officers, officers
 from tiering import TIERS, TYPES, environment, moved, places
 
+from assets.copies import copies_asset
 from demo.servers import Servers
 from resources import erasure, exports
 from resources.settings import Settings
@@ -38,6 +40,10 @@ from warehouse.errors import (
 )
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn, connect
+from warehouse.proof.absence_found import Findings, Residue
+from warehouse.proof.absence_lake import look_at_objects
+from warehouse.proof.absence_sought import read_known
+from warehouse.proof.absence_words import Words
 from warehouse.tiering.apply import move_table
 
 #: January and February are in the lake then, March is in the warehouse alone.
@@ -222,7 +228,10 @@ def test_another_person_approves_and_nothing_is_ever_erased_for_it(desk: Desk) -
     desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
     with pytest.raises(RequestRefused, match="asks for a copy of the data, not to erase it"):
         desk("operator", "erasure", "run", str(number))
-    with connect(desk.found.platform) as operator, pytest.raises(psycopg.Error, match="of kind export"):
+    with (
+        connect(desk.found.platform) as operator,
+        pytest.raises(psycopg.Error, match="cannot become restricting: it is of kind export"),
+    ):
         operator.execute("SELECT platform.move_request(%s, 'restricting')", (number,))
     assert desk.bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(1,)]
     assert state(desk, number) == "approved"
@@ -238,7 +247,10 @@ def test_an_erasure_does_not_end_as_a_copy_does(desk: Desk) -> None:
     desk("requester", "erasure", "confirm", number, "--all")
     plan = desk("operator", "erasure", "plan", number, "--json")
     desk("approver", "erasure", "approve", number, "--plan", plan["sha256"])
-    with connect(desk.found.platform) as operator, pytest.raises(psycopg.Error, match="of kind erasure"):
+    with (
+        connect(desk.found.platform) as operator,
+        pytest.raises(psycopg.Error, match="cannot become completed: it is of kind erasure"),
+    ):
         operator.execute("SELECT platform.move_request(%s, 'completed')", (int(number),))
 
 
@@ -404,8 +416,19 @@ def test_a_copy_does_not_outlive_its_day(desk: Desk) -> None:
     with pytest.raises(RequestRefused, match="is not kept, or no longer"):
         desk("requester", "export", "fetch", str(later), "--to", str(desk.folder / "late.zip"))
     assert not (desk.folder / "late.zip").exists()
-    assert desk("operator", "export", "expire", "--json")["removed"] == 1
+    assert dg.materialize([copies_asset()]).success
     assert kept(desk) == []
+    assert desk("operator", "export", "expire", "--json")["expected"] == 0
+
+
+def left_of(desk: Desk, person: str) -> tuple[Residue, ...]:
+    """What the proof of an erasure finds of a person beside the lake's tables."""
+    with connect(desk.bench.pair.primary, see_all_rows=True) as source:
+        words = Words(read_known(source, desk.bench.system, {person}))
+    findings = Findings(words)
+    look_at_objects(lake_of(desk), "_drivetrain", findings, words)
+    assert findings.unseen == []
+    return findings.absence().residues
 
 
 def test_copies_of_an_erased_person_go_and_others_stay(desk: Desk) -> None:
@@ -414,6 +437,7 @@ def test_copies_of_an_erased_person_go_and_others_stay(desk: Desk) -> None:
     for number in (mine, other):
         desk("operator", "export", "run", str(number))
     (path,) = [each for each in kept(desk) if f"{mine:012d}" in each]
+    assert [each.kind for each in left_of(desk, "3")] == ["bytes"]  # whoever proves an erasure finds what is left
     Path(lake_of(desk).root, path).with_name(".export.zip.part").write_bytes(b"half of it")
     stores = erasure.estate(Settings.load())
     with connect(desk.found.platform) as operator:
@@ -422,6 +446,7 @@ def test_copies_of_an_erased_person_go_and_others_stay(desk: Desk) -> None:
         assert remove_exports(stores, operator, {desk.bench.name: {"3"}}).expected == 0
     assert [each.split("/")[2] for each in kept(desk)] == [f"{other:012d}"]
     assert audited(desk, mine)[-1] == "export erased"
+    assert left_of(desk, "3") == ()
 
 
 def test_a_copy_that_cannot_be_removed_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

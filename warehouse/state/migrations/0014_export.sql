@@ -12,7 +12,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM platform.erasure_transition
                 WHERE was = OLD.state AND becomes = NEW.state AND NEW.kind <> ALL (kinds)) THEN
-        RAISE EXCEPTION 'request % is of kind %, and does not go from % to %', NEW.id, NEW.kind, OLD.state, NEW.state
+        RAISE EXCEPTION 'request % is %, and cannot become %: it is of kind %', NEW.id, OLD.state, NEW.state, NEW.kind
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     RETURN NEW;
