@@ -449,6 +449,25 @@ def test_copies_of_an_erased_person_go_and_others_stay(desk: Desk) -> None:
     assert left_of(desk, "3") == ()
 
 
+def test_in_a_bucket_every_version_of_a_copy_goes(desk: Desk, bucket: Store) -> None:
+    client, name = bucket.file_system(), bucket.root.partition("/")[0]
+    client.call_s3("put_bucket_versioning", Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    desk.patch.setenv("DRIVETRAIN_LAKE_URL", bucket.url)
+    for option, value in bucket.options.items():
+        desk.patch.setenv(option, value)
+    moved(desk.bench, bucket, _LATE)
+    number = approved(desk)
+    archive = made(desk, number)
+    assert len(lines(archive, desk, "facts")) == 90
+    (path,) = [each.path for each in bucket.list("_drivetrain/exports/")]
+    bucket.put(path, b"a later version")
+    assert len(bucket.versions("_drivetrain/exports/")) == 2
+    with connect(desk.found.platform) as operator:
+        removed = remove_exports(erasure.estate(Settings.load()), operator, {desk.bench.name: {"3"}})
+    assert (removed.expected, removed.removed, removed.residual) == (1, 1, 0)
+    assert bucket.versions("_drivetrain/exports/") == []
+
+
 def test_a_copy_that_cannot_be_removed_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     number = approved(desk)
     desk("operator", "export", "run", str(number))

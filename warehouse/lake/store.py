@@ -20,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 from warehouse.errors import ConfigurationError
 from warehouse.lake.trouble import of_store, told
 
-_PIECE = 1 << 20
+#: Of a file that is copied, and of an upload in parts: as much of it is in memory.
+_PIECE, _PART = 1 << 20, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Store:
                 place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 put_file(place, content)
                 return
-            upload: Any = self.file_system().open(self._at(path), "wb")
+            upload: Any = self.file_system().open(self._at(path), "wb", block_size=_PART)
             try:
                 shutil.copyfileobj(content, upload, _PIECE)
             except BaseException:
