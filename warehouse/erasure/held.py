@@ -32,7 +32,7 @@ from warehouse.state.tiered import Tiered, tiered
 
 _APPLICATION = "drivetrain export"
 #: Rows of the lake that the server prints at a time.
-_AT_ONCE = 20_000
+_AT_ONCE = 5_000
 _HANDED_OUT = sql.Identifier("pg_temp", "handed_out")
 _NOTHING = sql.SQL("NULL::text")
 

@@ -24,6 +24,9 @@ from warehouse.postgres.sessions import Connection
 from warehouse.state.moves import extent_of_lake, read_files, read_layouts
 from warehouse.state.tiered import Tiered
 
+#: A file of no more bytes is fetched whole: its footer alone is fetched with as many.
+_SMALL = 1 << 18
+
 
 @dataclass
 class LakeRead:
@@ -89,18 +92,25 @@ def cold_rows(connection: Connection, table: Tiered, marking: Marking, read: Lak
 
 
 def _rows_of_file(table: Tiered, marking: Marking, candidate: Candidate) -> tuple[list[pa.Table], int]:
-    with table.lake.store.open(candidate.file.path) as opened:
+    store, path = table.lake.store, candidate.file.path
+    if candidate.file.bytes <= _SMALL:
+        content = store.get(path)
+        return _rows_in(pq.ParquetFile(pa.BufferReader(content)), table, marking, candidate), len(content)
+    with store.open(path) as opened:
         counted: Any = _Counted(opened)
-        file: Any = pq.ParquetFile(pa.PythonFile(counted, "r"))
-        stored = stored_columns(file.schema_arrow, table.columns)
-        names = [column.name for column in stored]
-        subjects = [name for name in candidate.subjects if name in names]
-        found: list[pa.Table] = []
-        for group in range(file.metadata.num_row_groups):
-            led = [name for name in subjects if may_hold(file, group, names.index(name), marking, name)]
-            if led and (rows := _rows_of_group(file, group, stored, led, marking)).num_rows:
-                found.append(rows)
-    return found, counted.read_bytes
+        return _rows_in(pq.ParquetFile(pa.PythonFile(counted, "r")), table, marking, candidate), counted.read_bytes
+
+
+def _rows_in(file: Any, table: Tiered, marking: Marking, candidate: Candidate) -> list[pa.Table]:
+    stored = stored_columns(file.schema_arrow, table.columns)
+    names = [column.name for column in stored]
+    subjects = [name for name in candidate.subjects if name in names]
+    found: list[pa.Table] = []
+    for group in range(file.metadata.num_row_groups):
+        led = [name for name in subjects if may_hold(file, group, names.index(name), marking, name)]
+        if led and (rows := _rows_of_group(file, group, stored, led, marking)).num_rows:
+            found.append(rows)
+    return found
 
 
 def _rows_of_group(file: Any, group: int, stored: tuple[LakeColumn, ...], led: list[str], marking: Marking) -> pa.Table:
