@@ -56,7 +56,7 @@ def fetch(settings: Settings, request: int, to: Path) -> Export:
             )
         note_fetched(session, kept[-1].id)
         copy_out(settings.lake(), kept[-1], target)
-        return read_exports(session, request)[-1]
+        return next(each for each in read_exports(session, request) if each.id == kept[-1].id)
 
 
 def expire(settings: Settings, at: dt.datetime) -> RemovedExports:

@@ -33,6 +33,8 @@ from warehouse.erasure.exports import remove_exports
 from warehouse.errors import (
     AccessDenied,
     ConfigurationError,
+    DrivetrainError,
+    ErasureRefused,
     LakeUnavailable,
     RequestRefused,
     ServerUnavailable,
@@ -67,14 +69,18 @@ def desk(all_officers: Officers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             "CREATE TABLE riders (id bigint PRIMARY KEY, email text, photo text);"
             "CREATE TABLE messages (id bigint PRIMARY KEY, sender bigint, recipient bigint, body text);"
             "INSERT INTO riders SELECT i, 'rider' || i || '@example.org', i || '/me.jpg' FROM generate_series(1, 4) i;"
-            "INSERT INTO messages SELECT i, i, i % 4 + 1, 'from ' || i FROM generate_series(1, 4) i"
+            "INSERT INTO messages SELECT i, i, i % 4 + 1, 'from ' || i FROM generate_series(1, 4) i;"
+            "CREATE TABLE notes (who bigint, key text);"
+            "INSERT INTO notes VALUES (3, 'twice'), (3, 'twice'), (3, NULL), (4, 'x')"
         )
         bench.declare("riders", key=["id"], subjects=["id"], erasure="delete")
+        bench.declare("notes", subjects=["who"], erasure={"action": "exempt", "reason": "of no use"})
         bench.declare("messages", key=["id"], subjects=["sender", "recipient"], erasure="redact")
         pattern = {"range": "at", "name": "{table}_y{year}m{month}"}
         bench.monthly("facts", subjects=["who"], erasure="delete", partition=pattern, tiers=TIERS)
         for table, kinds in {
             "riders": {"id": "person_id", "email": "email", "photo": "photo"}, "facts": {"who": "person_id"},
+            "notes": {"who": "person_id"},
             "messages": {"sender": "person_id", "recipient": "person_id", "body": "free_text"},
         }.items():  # fmt: skip
             for column, kind in kinds.items():
@@ -156,10 +162,11 @@ def test_every_row_once_whichever_tiers_have_it(desk: Desk) -> None:
     assert len(expected) == 90 and everybody == 360
     assert all(row["who"] == "3" for row in lines(archive, desk, "facts"))
     assert {row["id"]: row.get("body") for row in lines(archive, desk, "messages")} == {"3": "newer", "2": None}
+    assert Counter(row["key"] for row in lines(archive, desk, "notes")) == {"twice": 2, None: 1}
     assert archive.read("files/portraits/3/me.jpg") == b"a face of 3"
     assert [name for name in archive.namelist() if name.startswith("files/")] == ["files/portraits/3/me.jpg"]
     assert said["lake"]["files"] == 2 and said["lake"]["bytes"] > 0 and said["lake"]["all_files"] == 4
-    assert said["export"]["rows"] == 93 and said["export"]["files"] == 1
+    assert said["export"]["rows"] == 96 and said["export"]["files"] == 1
     assert state(desk, number) == "completed"
 
 
@@ -253,6 +260,32 @@ def test_an_erasure_does_not_end_as_a_copy_does(desk: Desk) -> None:
         pytest.raises(psycopg.Error, match="cannot become completed: it is of kind erasure"),
     ):
         operator.execute("SELECT platform.move_request(%s, 'completed')", (int(number),))
+
+
+def test_a_table_that_nobody_declared_stops_it(desk: Desk) -> None:
+    """It would be missing, and nobody would say so."""
+    number = filed(desk)
+    desk("requester", "erasure", "confirm", str(number), "--all")
+    desk.bench.source("CREATE TABLE backup AS SELECT * FROM riders")
+    with pytest.raises(ErasureRefused, match="backup"):
+        desk("operator", "erasure", "plan", str(number))
+
+
+def test_who_is_erased_meanwhile_leaves_no_copy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    number, original = approved(desk), exporting.digest_of
+
+    def erased(content: Any) -> bytes:
+        with connect(desk.found.platform) as operator:
+            remove_exports(erasure.estate(Settings.load()), operator, {desk.bench.name: {"3"}})
+        return original(content)
+
+    monkeypatch.setattr(exporting, "digest_of", erased)
+    with pytest.raises(DrivetrainError, match="is not being made"):
+        exports.run(Settings.load(), number)
+    with pytest.raises(DrivetrainError, match="is not being made"):
+        exports.run(Settings.load(), number, desk.folder / "mine.zip")
+    assert kept(desk) == [] and not (desk.folder / "mine.zip").exists()
+    assert state(desk, number) == "approved"
 
 
 def test_what_was_approved_is_of_this_catalog_and_these_persons(desk: Desk) -> None:
@@ -456,10 +489,15 @@ def test_in_a_bucket_every_version_of_a_copy_goes(desk: Desk, bucket: Store) -> 
     desk.patch.setenv("DRIVETRAIN_LAKE_URL", bucket.url)
     for option, value in bucket.options.items():
         desk.patch.setenv(option, value)
+    desk.patch.setenv("DRIVETRAIN_OBJECTS_URL", f"{bucket.url}-objects")
+    for face in (b"younger", b"older"):
+        Store(f"{bucket.url}-objects", bucket.options).under("portraits").put("3/me.jpg", face)
     moved(desk.bench, bucket, _LATE)
     number = approved(desk)
     archive = made(desk, number)
     assert len(lines(archive, desk, "facts")) == 90
+    faces = {name: archive.read(name) for name in archive.namelist() if name.startswith("files/")}
+    assert faces == {"files/portraits/3/me.jpg": b"older", "files/portraits/3/me.jpg.earlier-1": b"younger"}
     (path,) = [each.path for each in bucket.list("_drivetrain/exports/")]
     bucket.put(path, b"a later version")
     assert len(bucket.versions("_drivetrain/exports/")) == 2

@@ -30,7 +30,7 @@ from warehouse.erasure.exports import PLACE, digest_of, forget_unfinished, new_p
 from warehouse.erasure.held import holding
 from warehouse.erasure.held_cold import LakeRead
 from warehouse.erasure.objects import FoundObject, bucket_of, find_objects, quietly, seal
-from warehouse.erasure.operational import count, operational_reader, raw_reader
+from warehouse.erasure.operational import check_contract, count, operational_reader, raw_reader
 from warehouse.erasure.portability import FileContent, Portable, TableRows, write_portable
 from warehouse.erasure.requests import APPLICATION, operator_of, scoped
 from warehouse.erasure.survey import Line, StoreKind, Survey
@@ -38,7 +38,7 @@ from warehouse.errors import ConfigurationError, RequestRefused
 from warehouse.lake.store import Store, put_file
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.persons import column_types, rows_about
-from warehouse.postgres.sessions import Connection, connect
+from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.exports import Amount, Export, begin_export, end_export, read_exports
 from warehouse.state.requests import (
     Plan,
@@ -97,7 +97,7 @@ def plan_export(estate: Estate, request: int) -> tuple[Plan, Survey]:
 
     Raises:
         RequestRefused: it is not to be planned in its state, or a person is not found, or two are of one system.
-        ErasureRefused: a file of the person is others' as well.
+        ErasureRefused: a file of the person is others' as well, or something is not declared.
         ServerUnavailable, LakeUnavailable: a store does not answer.
     """
     with operator_of(estate, request) as operator:
@@ -142,6 +142,7 @@ def _survey(estate: Estate, kept: Mapping[str, Kept]) -> Survey:
             connect(estate.sources[name], read_only=True, see_all_rows=True, application=APPLICATION) as source,
             connect(estate.warehouse, read_only=True, application=APPLICATION) as warehouse,
         ):
+            check_contract(source, system)  # what nobody declared would be missing without a word
             sealed += [(name, found) for found in _files(estate, system, each, source, warehouse)]
             for table, about in sorted(each.scope.values.items()):
                 relation = sql.Identifier(*system.source_of(table))
@@ -209,7 +210,15 @@ def run_export(
             elif to is not None:
                 _put(to, content)
             amount = Amount(digest, size, sum(each.rows for each in tables), files)
-            end_export(operator, export, amount, kept_for)
+            try:
+                with translated(f"request {request}"):
+                    end_export(operator, export, amount, kept_for)
+            except Exception:  # the person is being erased meanwhile, for one: then it must not be there
+                if path is not None:
+                    estate.lake.under(PLACE).remove(path)
+                elif to is not None:
+                    to.unlink()
+                raise
         (made,) = [each for each in read_exports(operator, request) if each.id == export]
         return Made(made, tuple(tables), read)
 

@@ -50,7 +50,7 @@ def new_path(request: int) -> str:
 
 
 def kept_exports(keys: Keys, warehouse: Connection, persons: Mapping[str, Set[str]]) -> list[Export]:
-    """Copies of which something may be there, of any of some persons.
+    """Copies of which something may be there, or that are being made, of any of some persons.
 
     Args:
         keys: by which persons are digested.
@@ -65,7 +65,9 @@ def kept_exports(keys: Keys, warehouse: Connection, persons: Mapping[str, Set[st
 
 
 def remove_exports(estate: Estate, operator: Connection, persons: Mapping[str, Set[str]]) -> RemovedExports:
-    """Remove every copy of any of some persons, with all versions, whoever else is in it. May be repeated.
+    """Remove every copy of any of some persons, with all versions; one that is being made does not come to be.
+
+    May be repeated.
 
     Args:
         estate: every store.

@@ -34,6 +34,7 @@ _APPLICATION = "drivetrain export"
 #: Rows of the lake that the server prints at a time.
 _AT_ONCE = 5_000
 _HANDED_OUT = sql.Identifier("pg_temp", "handed_out")
+_KEY = sql.Identifier("drivetrain key")  # as no column of a system is called
 _NOTHING = sql.SQL("NULL::text")
 
 
@@ -77,12 +78,14 @@ class Held:
 
     def _own(self, asked: _Asked, relation: sql.Identifier) -> Iterator[Row]:
         """The system's own rows; their keys are in the warehouse's session afterwards."""
-        self.warehouse.execute("CREATE TEMPORARY TABLE handed_out (key text)")
+        self.warehouse.execute(sql.SQL("CREATE TEMPORARY TABLE handed_out ({} text)").format(_KEY))
         copying = sql.SQL("COPY {} FROM STDIN").format(_HANDED_OUT)
         with self.warehouse.cursor() as cursor, cursor.copy(copying) as noted:
             for row in asked.copied(self.source, relation):
                 noted.write_row(row[-1:])
                 yield row[:-1]
+        self.warehouse.execute(sql.SQL("CREATE INDEX ON {} USING hash ({})").format(_HANDED_OUT, _KEY))
+        self.warehouse.execute(sql.SQL("ANALYZE {}").format(_HANDED_OUT))
 
     def _cold(self, asked: _Asked, table: Tiered) -> Iterator[Row]:
         marking = Marking(table.policy, table.columns, asked.about)
@@ -90,7 +93,8 @@ class Held:
             for first in range(0, found.num_rows, _AT_ONCE):
                 rows = asked.printed(self.printer, found.slice(first, _AT_ONCE), table.columns)
                 older: list[tuple[str]] = self.warehouse.execute(
-                    sql.SQL("SELECT key FROM {} WHERE key = ANY(%s)").format(_HANDED_OUT), ([row[-1] for row in rows],)
+                    sql.SQL("SELECT {key} FROM {noted} WHERE {key} = ANY(%s)").format(key=_KEY, noted=_HANDED_OUT),
+                    ([row[-1] for row in rows],),
                 ).fetchall()
                 known = {key for (key,) in older}
                 yield from (row[:-1] for row in rows if row[-1] not in known)
@@ -139,7 +143,9 @@ class _Asked:
         texts = {name: sql.SQL("{}::text").format(sql.Identifier(name)) for name in types}
         condition = rows_about(types, known)
         if older:
-            condition += sql.SQL(" AND {} NOT IN (SELECT key FROM {})").format(self._key(texts), _HANDED_OUT)
+            condition += sql.SQL(" AND NOT EXISTS (SELECT FROM {} WHERE {} = {})").format(
+                _HANDED_OUT, _KEY, self._key(texts)
+            )
         query = sql.SQL("COPY (SELECT {} FROM {} WHERE {}) TO STDOUT").format(self._row(texts), relation, condition)
         with connection.cursor() as cursor, cursor.copy(query) as copied:
             yield from copied.rows()
@@ -159,7 +165,7 @@ class _Asked:
             sql.SQL("{} AS {}").format(texts.get(name, _NOTHING), sql.Identifier(f"c{place}"))
             for place, name in enumerate(self.columns)
         ]
-        return sql.SQL("{}, {} AS key").format(sql.SQL(", ").join(values), self._key(texts))
+        return sql.SQL("{}, {} AS {}").format(sql.SQL(", ").join(values), self._key(texts), _KEY)
 
     def _key(self, texts: Mapping[str, sql.Composable]) -> sql.Composed:
         """A record as text: no two keys are written alike, and what is NULL is compared, too."""

@@ -103,7 +103,7 @@ def read_exports(connection: Connection, request: int | None = None) -> list[Exp
 
 
 def exports_about(connection: Connection, persons: Mapping[str, Collection[bytes]]) -> list[Export]:
-    """Those of which something may be in the object store, of any of some persons.
+    """Those of which something may be in the object store, or that are being made, of any of some persons.
 
     Args:
         connection: anybody's who may read them.
@@ -112,8 +112,8 @@ def exports_about(connection: Connection, persons: Mapping[str, Collection[bytes
     pairs = [(system, digest) for system, digests in persons.items() for digest in digests]
     rows = connection.execute(
         sql.SQL(
-            "SELECT {} FROM platform.export WHERE path IS NOT NULL AND removed_at IS NULL AND request IN ("
-            " SELECT request FROM platform.erasure_subject"
+            "SELECT {} FROM platform.export WHERE removed_at IS NULL AND (path IS NOT NULL OR made_at IS NULL)"
+            " AND request IN (SELECT request FROM platform.erasure_subject"
             " JOIN unnest(%s::text[], %s::bytea[]) AS asked (system, person) USING (system, person)) ORDER BY id"
         ).format(_COLUMNS),
         ([system for system, _ in pairs], [digest for _, digest in pairs]),
