@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Generator
@@ -28,7 +29,7 @@ from assets.copies import copies_asset
 from demo.servers import Servers
 from resources import erasure, exports
 from resources.settings import Settings
-from warehouse.erasure import exporting, held_cold
+from warehouse.erasure import exporting, held_cold, portability
 from warehouse.erasure.exports import remove_exports
 from warehouse.errors import (
     AccessDenied,
@@ -269,6 +270,29 @@ def test_a_table_that_nobody_declared_stops_it(desk: Desk) -> None:
     desk.bench.source("CREATE TABLE backup AS SELECT * FROM riders")
     with pytest.raises(ErasureRefused, match="backup"):
         desk("operator", "erasure", "plan", str(number))
+
+
+def test_a_failure_in_the_middle_of_a_table_leaves_no_session_behind(desk: Desk, monkeypatch: Any) -> None:
+    moved(desk.bench, lake_of(desk), _LATE)
+    number, seen, of = approved(desk), Counter[str](), portability.Sharing.of
+
+    def fail(sharing: Any, row: Any) -> Any:
+        seen["left"] -= 1
+        if not seen["left"]:
+            raise DrivetrainError("no")
+        return of(sharing, row)
+
+    monkeypatch.setattr(portability.Sharing, "of", fail)
+    for at in (2, 50, 95):  # in a table of the lake, of the warehouse, and of the source
+        seen["left"] = at
+        with pytest.raises(DrivetrainError, match="no") as kept_alive:
+            exports.run(Settings.load(), number)
+        assert kept_alive.value.message == "no"
+        for sessions in (desk.bench.source, desk.bench.warehouse):
+            deadline = time.monotonic() + 10
+            while sessions("SELECT FROM pg_stat_activity WHERE application_name LIKE 'drivetrain export%'"):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
 
 
 def test_who_is_erased_meanwhile_leaves_no_copy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import datetime as dt
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -251,22 +251,28 @@ def _write(
 ) -> tuple[list[Portable], int, LakeRead]:
     read = LakeRead()
     made_at = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC"
-    tables, files = write_portable(content, _tables(estate, kept, read, tell), made_at, _contents(estate, kept, tell))
+    # Closed in any case, for they hold sessions of every store.
+    with (
+        closing(_tables(estate, kept, read, tell)) as rows,
+        closing(_contents(estate, kept, tell)) as contents,
+    ):
+        tables, files = write_portable(content, rows, made_at, contents)
     return tables, files, read
 
 
 def _tables(
     estate: Estate, kept: Mapping[str, Kept], read: LakeRead, tell: Callable[[str], None]
-) -> Iterator[TableRows]:
+) -> Generator[TableRows]:
     for name, each in sorted(kept.items()):
         system = estate.catalog.systems[name]
         with holding(system, estate.sources[name], estate.warehouse, estate.lake, read) as held:
             for table, about in sorted(each.scope.values.items()):
                 tell(f"{name}.{table}")
-                yield TableRows(system, table, about, held.rows(table, about))
+                with closing(held.rows(table, about)) as rows:
+                    yield TableRows(system, table, about, rows)
 
 
-def _contents(estate: Estate, kept: Mapping[str, Kept], tell: Callable[[str], None]) -> Iterator[FileContent]:
+def _contents(estate: Estate, kept: Mapping[str, Kept], tell: Callable[[str], None]) -> Generator[FileContent]:
     for name, each in sorted(kept.items()):
         system = estate.catalog.systems[name]
         with (

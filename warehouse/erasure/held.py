@@ -58,8 +58,8 @@ class Held:
     lake: Store
     read: LakeRead
 
-    def rows(self, name: str, about: Mapping[str, Set[str]]) -> Iterator[Row]:
-        """Every row of a table about the persons: all columns of the policy, in its order.
+    def rows(self, name: str, about: Mapping[str, Set[str]]) -> Generator[Row]:
+        """Every row of a table about the persons: all columns of the policy, in its order. To be closed if left early.
 
         Raises:
             CatalogMismatch: values that lead to persons do not fit their columns.
