@@ -293,6 +293,8 @@ def test_a_failure_in_the_middle_of_a_table_leaves_no_session_behind(desk: Desk,
             while sessions("SELECT FROM pg_stat_activity WHERE application_name LIKE 'drivetrain export%'"):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+    seen["left"] = 0  # never again
+    assert len(lines(made(desk, number), desk, "facts")) == 90
 
 
 def test_who_is_erased_meanwhile_leaves_no_copy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

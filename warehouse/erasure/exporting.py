@@ -25,7 +25,7 @@ from psycopg import sql
 from warehouse.catalog.model import System
 from warehouse.catalog.version import policy_version
 from warehouse.erasure.below import look_below
-from warehouse.erasure.estate import Estate, Kept, pack
+from warehouse.erasure.estate import Estate
 from warehouse.erasure.exports import PLACE, digest_of, forget_unfinished, new_path
 from warehouse.erasure.held import holding
 from warehouse.erasure.held_cold import LakeRead
@@ -33,6 +33,7 @@ from warehouse.erasure.objects import FoundObject, bucket_of, find_objects, quie
 from warehouse.erasure.operational import check_contract, count, operational_reader, raw_reader
 from warehouse.erasure.portability import FileContent, Portable, TableRows, write_portable
 from warehouse.erasure.requests import APPLICATION, operator_of, scoped
+from warehouse.erasure.sealed import Kept, pack
 from warehouse.erasure.survey import Line, StoreKind, Survey
 from warehouse.errors import ConfigurationError, RequestRefused
 from warehouse.lake.store import Store, put_file
