@@ -1,4 +1,4 @@
-"""Copies that persons asked for: begun, made, fetched, removed; who may do what, the database decides (migration 0013).
+"""Copies that persons asked for: begun, made, fetched, removed; who may do what, the database decides (migration 0014).
 
 Every function works on the caller's connection. No record says whose a copy is: its request does, by keyed digest.
 

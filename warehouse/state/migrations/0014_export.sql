@@ -1,25 +1,12 @@
 -- What persons were given of their own data: made when, kept where until when, fetched by whom, removed why. It says how much,
 -- never whose: whom a request is about is in platform.erasure_subject, by keyed digest.
 
--- Some states are of some kinds of requests alone: nothing of a person is ever deleted for a request that asks for a copy.
-ALTER TABLE platform.erasure_transition ADD COLUMN kinds text[];
-COMMENT ON COLUMN platform.erasure_transition.kinds IS 'Of requests of these kinds alone; NULL: of any.';
-UPDATE platform.erasure_transition SET kinds = '{erasure,restriction}' WHERE becomes IN ('restricting', 'executing');
+-- A request for a copy is planned and approved as an erasure is, and ends there: no step of it deletes anything.
+UPDATE platform.erasure_transition SET kinds = kinds || '{export}'
+ WHERE NOT 'export' = ANY(kinds) AND (
+       (was, becomes) IN (('scoping', 'planned'), ('planned', 'awaiting_approval'), ('awaiting_approval', 'approved'))
+    OR (becomes IN ('scoping', 'denied', 'revoked') AND was IN ('planned', 'awaiting_approval', 'approved')));
 INSERT INTO platform.erasure_transition (was, becomes, role, kinds) VALUES ('approved', 'completed', 'operator', '{export}');
-
-CREATE FUNCTION platform.keep_to_kind() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF EXISTS (SELECT FROM platform.erasure_transition
-                WHERE was = OLD.state AND becomes = NEW.state AND NEW.kind <> ALL (kinds)) THEN
-        RAISE EXCEPTION 'request % is %, and cannot become %: it is of kind %', NEW.id, OLD.state, NEW.state, NEW.kind
-            USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER keep_to_kind BEFORE UPDATE OF state ON platform.erasure_request
-    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION platform.keep_to_kind();
 
 CREATE TABLE platform.export (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
