@@ -52,3 +52,8 @@ REQUESTS = "requests_of_persons"
 def requests() -> dg.AssetKey:
     """Requests of persons, and how each stands."""
     return dg.AssetKey(["erasure", "requests"])
+
+
+def copies() -> dg.AssetKey:
+    """Copies of persons' data, which are kept for some days."""
+    return dg.AssetKey(["retention", "copies_for_persons"])

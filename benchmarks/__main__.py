@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import erasing_operational, full_load, hash_growth, nothing_new, plain_conversion, start_to_work
-from benchmarks.lake import erasing, export, leaving, ledger, query, sizes
+from benchmarks.lake import erasing, export, leaving, ledger, portability, query, sizes
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import (
     FEWEST_ROUNDS,
@@ -50,6 +50,7 @@ BENCHMARKS = {
         ledger,
         erasing,
         erasing_operational,
+        portability,
     )
 }
 

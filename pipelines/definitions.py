@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from assets.copies import copies_assets
 from assets.ingestion import ingestion_assets
 from assets.models import model_assets
 from assets.partitions import partition_assets
@@ -50,7 +51,7 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
     nightly, before_models = dg.AssetSelection.checks(recomputation), dg.AssetSelection.checks(*quality)
     partitions = partition_assets(catalog)
     tiers = tier_assets(catalog)
-    retention = retention_assets(catalog)
+    retention = [*retention_assets(catalog), *copies_assets(catalog)]
     requests = requests_asset()
     maintained = dg.AssetSelection.assets(*partitions, *tiers, *retention, requests)
     models = models_job(catalog, nightly, before_models, maintained)

@@ -107,7 +107,7 @@ def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.Sc
     """Rows that reached their retention go at night, after months have moved; those of a short life every hour."""
     job = dg.define_asset_job(
         RETENTION, selection=retention, description="Delete what is past its age from every tier, but for legal holds."
-    )
+    )  # and copies for persons, which go on their day whatever is held
     schedules = [_schedule(job, "50 4 * * *", "Deletes rows that are past the age that their policy gives them.")]
     for name, system in catalog.systems.items():
         if tables := short_lived(system):

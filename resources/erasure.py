@@ -23,6 +23,7 @@ from warehouse.erasure import batch
 from warehouse.erasure.carrying import Outcome, Rebuild, run_request, settle, verify_request
 from warehouse.erasure.deadlines import deadlines
 from warehouse.erasure.estate import Estate
+from warehouse.erasure.exporting import plan_export, refuse_several
 from warehouse.erasure.identifiers import Identifier
 from warehouse.erasure.models import NamingColumn
 from warehouse.erasure.models import forget_in_models as forget
@@ -146,6 +147,8 @@ def confirm(settings: Settings, request: int, persons: Sequence[tuple[str, str]]
         )
     stores = estate(settings)
     with signed_in(settings, "requester") as session, session.transaction():
+        if state.read_request(session, request).kind == "export":
+            refuse_several(request, (match.system for match in chosen))
         for match in chosen:
             digest = stores.person_digest(match.system, match.key)
             state.confirm_person(session, request, match.system, digest, sorted(match.kinds))
@@ -155,7 +158,13 @@ def confirm(settings: Settings, request: int, persons: Sequence[tuple[str, str]]
 
 def plan(settings: Settings, request: int) -> tuple[Plan, Survey]:
     """Count what a request would do, and seal it for approval."""
-    return plan_request(estate(settings), request)
+    plan_it = plan_export if _kind(settings, request) == "export" else plan_request
+    return plan_it(estate(settings), request)
+
+
+def _kind(settings: Settings, request: int) -> RequestKind:
+    with connect(settings.warehouse(), read_only=True, application="drivetrain erasure") as warehouse:
+        return state.read_request(warehouse, request).kind
 
 
 def approve(settings: Settings, request: int, sha256: str, valid_for: dt.timedelta) -> Approval:
@@ -214,7 +223,16 @@ def run(
     run_id: str | None = None,
     lake: bool = True,
 ) -> Outcome:
-    """Carry an approved request out, or go on where it was cut off; its months in the ``lake`` at once, or not yet."""
+    """Carry an approved request out, or go on where it was cut off; its months in the ``lake`` at once, or not yet.
+
+    Raises:
+        RequestRefused: it asks for a copy: nothing of the person is deleted for it.
+    """
+    if _kind(settings, request) == "export":
+        raise RequestRefused(
+            f"request {request} asks for a copy of the data, not to erase it",
+            hint=f"Nothing was deleted. `drivetrain export run {request}`.",
+        )
     return run_request(estate(settings), request, rebuild=rebuild, tell=tell, run_id=run_id, lake=lake)
 
 

@@ -19,6 +19,7 @@ from pipelines.cli import (
     demo,
     docs,
     erasure,
+    export,
     hold,
     keys,
     metrics,
@@ -60,6 +61,7 @@ app.add_typer(retention.app, name="retention")
 erasure.app.command("verify")(verification.verify)
 app.add_typer(erasure.app, name="erasure")
 app.add_typer(restriction.app, name="restriction")
+app.add_typer(export.app, name="export")
 app.add_typer(hold.app, name="hold")
 app.add_typer(audit.app, name="audit")
 app.add_typer(subject.app, name="subject")

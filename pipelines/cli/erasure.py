@@ -40,7 +40,7 @@ _NUMBER = typer.Argument(help="The request's number.")
 def request(
     law: Annotated[str, typer.Option(help="Under which: gdpr, ccpa or dpdp.")],
     kind: Annotated[
-        str, typer.Option(help="erasure, or restriction: the data stay, and no reader is shown them.")
+        str, typer.Option(help="erasure; restriction: the data stay, and no reader is shown them; export: a copy.")
     ] = "erasure",
     email: Annotated[list[str] | None, typer.Option(help="Mail address; - reads it from standard input.")] = None,
     phone: Annotated[list[str] | None, typer.Option(help="Telephone number, best with + and country.")] = None,
@@ -54,7 +54,9 @@ def request(
     reference: Annotated[str, typer.Option(help="Your own: a ticket, a file. Nobody's data.")] = "",
     json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """File a person's request to be erased, or to be restricted, and look who is meant. Nothing is deleted.
+    """File a person's request to be erased, to be restricted, or to have a copy, and look who is meant.
+
+    Nothing is deleted.
 
     What the person is known by is encrypted; what is printed of it is masked.
     """
@@ -148,7 +150,7 @@ def approve(
     console.print(
         f"Request {number} is approved by {approval.approved_by} until {approval.expires_at:%Y-%m-%d %H:%M} UTC."
     )
-    console.print(f"  Next: `drivetrain erasure run {number}`", style="dim")
+    _say_next(erasure.tell(settings, number).request)
 
 
 @app.command()
@@ -301,7 +303,7 @@ def _law(text: str) -> Law:
 
 
 def _kind(text: str) -> RequestKind:
-    known: dict[str, RequestKind] = {"erasure": "erasure", "restriction": "restriction"}
+    known: dict[str, RequestKind] = {"erasure": "erasure", "restriction": "restriction", "export": "export"}
     if text.lower() not in known:
         raise ConfigurationError(f"--kind: there is no {text!r}", hint=f"There are: {', '.join(known)}.")
     return known[text.lower()]

@@ -470,6 +470,22 @@ def test_keys_in_a_cache_go_too(desk: Desk, redis_server: str) -> None:
     assert (keys.expected, keys.actual, keys.why) == (2, 3, "Keys of a cache come and go.")
 
 
+def test_a_copy_that_was_made_for_the_person_goes_too(desk: Desk) -> None:
+    filed_copy = desk("requester", "erasure", "request", "--kind", "export", "--law", "gdpr", "--email",
+                      "rider3@example.org", "--json")["request"]["id"]  # fmt: skip
+    desk("requester", "erasure", "confirm", str(filed_copy), "--all")
+    plan = desk("operator", "erasure", "plan", str(filed_copy), "--json")
+    desk("approver", "erasure", "approve", str(filed_copy), "--plan", plan["sha256"])
+    desk("operator", "export", "run", str(filed_copy))
+    kept = Store((desk.folder / "lake").as_uri()).under("_drivetrain", "exports")
+    assert len(kept.list()) == 1
+    number = approved(desk)
+    assert run(desk, number).state == "completed_with_retention"
+    assert kept.list() == []
+    (copies,) = [each for each in certificate_of(desk, number).stores if each.tier == "export"]
+    assert (copies.expected, copies.actual, copies.residual) == (1, 1, 0)
+
+
 def cut_off(original: Any, after: bool, at: int) -> Any:
     """The call of that number ends the process, before or after its work; in ``begin`` a survey was made already."""
     calls = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import io
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,23 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatc
     with pytest.raises(LakeUnavailable, match="No space left on device"):
         Store(tmp_path.as_uri()).put("a/b", b"1")
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+
+
+class _Broken(io.BytesIO):
+    """A file that cannot be read to its end."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > 10 << 20:
+            raise KeyboardInterrupt
+        return super().read(size)
+
+
+def test_what_is_put_from_a_file_is_there_whole_or_not_at_all(store: Store) -> None:
+    content = b"0123456789abcdef" * (1 << 20)  # 16 MB: an upload in parts
+    store.put_private("a/b/copy.zip", io.BytesIO(content))
+    assert store.get("a/b/copy.zip") == content
+    with pytest.raises(KeyboardInterrupt):
+        store.put_private("a/c/copy.zip", _Broken(content))
+    gc.collect()
+    assert [each.path for each in store.list()] == ["a/b/copy.zip"]
+    assert store.abort_uploads() == 0

@@ -128,6 +128,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "tier_ledger",
         "lake_erasure",
         "erasing_operational",
+        "portability",
     ]
 
 

@@ -187,7 +187,7 @@ def test_rows_are_streamed() -> None:
             assert len(seen) == number + 1
 
     content = io.BytesIO()
-    (written,) = write_portable(content, [TableRows(CLUB, "members", {"id": {"1"}}, rows())], "now")
+    ((written,), _) = write_portable(content, [TableRows(CLUB, "members", {"id": {"1"}}, rows())], "now")
     assert written.rows == len(seen) == 20_000
 
 

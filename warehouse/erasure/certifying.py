@@ -142,6 +142,8 @@ def _stores(tasks: list[Task]) -> list[dict[str, Any]]:
 
 
 def _split(task: Task) -> tuple[str, str]:
+    if task.store == "export":
+        return "all systems", "copies for the person"
     system, point, table = task.place.partition(".")
     named = table if point else {"cache": "keys", "objects": "files"}.get(task.store, "all")
     return system, f"{named} (out of its table)" if task.store == "detached" else named

@@ -85,7 +85,7 @@ def rows_in_file(table: Tiered, marking: Marking, candidate: Candidate) -> int:
         groups = [
             group
             for group in range(file.metadata.num_row_groups)
-            if any(_may_hold(file, group, list(stored).index(name), marking, name) for name in subjects)
+            if any(may_hold(file, group, list(stored).index(name), marking, name) for name in subjects)
         ]
         if not groups:
             return 0
@@ -96,7 +96,8 @@ def rows_in_file(table: Tiered, marking: Marking, candidate: Candidate) -> int:
     return int(sum(marks.values()).astype(bool).sum()) if marks else 0  # type: ignore[union-attr]
 
 
-def _may_hold(file: Any, group: int, column: int, marking: Marking, subject: str) -> bool:
+def may_hold(file: Any, group: int, column: int, marking: Marking, subject: str) -> bool:
+    """Whether a row group can have such a row by a subject, which is that column of the file."""
     statistics = file.metadata.row_group(group).column(column).statistics
     if statistics is None or not statistics.has_min_max:
         return statistics is None or statistics.null_count != file.metadata.row_group(group).num_rows

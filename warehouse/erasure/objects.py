@@ -73,13 +73,13 @@ def find_objects(objects: Store, system: System, scope: Scope, readers: Sequence
     """
     found: dict[tuple[str, str], list[str]] = {}
     for bucket, paths in _named(system, scope, readers).items():
-        with _quietly(bucket):
+        with quietly(bucket):
             for path in sorted(paths):
                 for version in _versions(objects, bucket, path):
                     if version.path == path:
                         found.setdefault((bucket, path), []).append(version.id)
     for bucket, prefix in _prefixes(system, scope):
-        with _quietly(bucket):
+        with quietly(bucket):
             for version in _versions(objects, bucket, prefix):
                 versions = found.setdefault((bucket, version.path), [])
                 if version.id not in versions:
@@ -128,13 +128,13 @@ def remove_objects(
     failed: Counter[str] = Counter()
     buckets = {bucket for bucket, _ in _prefixes(system, scope)} | set(_named(system, scope, readers))
     for bucket, prefix in _prefixes(system, scope):
-        with _quietly(bucket):
-            _bucket(objects, bucket).abort_uploads(prefix)
+        with quietly(bucket):
+            bucket_of(objects, bucket).abort_uploads(prefix)
     found = find_objects(objects, system, scope, readers)
     for remaining in reversed(range(attempts)):
         for each in found:
             try:
-                store = _bucket(objects, each.bucket)
+                store = bucket_of(objects, each.bucket)
                 store.remove(each.path)
                 _forget_folders(store, each.path)
                 removed[each.bucket] += len(each.versions)
@@ -151,7 +151,8 @@ def remove_objects(
     ]
 
 
-def _bucket(objects: Store, bucket: str) -> Store:
+def bucket_of(objects: Store, bucket: str) -> Store:
+    """One bucket below the root of all."""
     return Store(f"s3://{bucket}", objects.options) if objects.url == "s3://" else objects.under(bucket)
 
 
@@ -165,7 +166,7 @@ def _forget_folders(store: Store, path: str) -> None:
 
 def _versions(objects: Store, bucket: str, prefix: str) -> list[Version]:
     """Of every object whose key begins so; a folder is listed from the nearest one that is there whole."""
-    store = _bucket(objects, bucket)
+    store = bucket_of(objects, bucket)
     if not store.local:
         return store.versions(prefix)
     return [each for each in store.versions(prefix.rpartition("/")[0]) if each.path.startswith(prefix)]
@@ -233,9 +234,9 @@ def _shared(
 
 
 @contextmanager
-def _quietly(bucket: str) -> Generator[None]:
-    """Errors of a store name files: here they name the bucket."""
+def quietly(bucket: str) -> Generator[None]:
+    """Errors of a store name files, which are personal: here they name the bucket."""
     try:
         yield
     except DrivetrainError as error:
-        raise type(error)(f"bucket {bucket}: its objects cannot be listed", hint=error.hint) from None
+        raise type(error)(f"bucket {bucket}: its objects cannot be listed or read", hint=error.hint) from None

@@ -100,7 +100,7 @@ def look_operational(source: Connection, system: System, scope: Scope) -> Operat
         ErasureRefused: with everything that stands in the way.
     """
     with translated(f"{system.system} (source)"):
-        _check_contract(source, system)
+        check_contract(source, system)
         shape = read_shape(source, sorted({system.source_of(name)[0] for name in system.tables}))
         drawn = outline(system, shape)
         problems = list(drawn.problems)
@@ -121,7 +121,12 @@ def look_operational(source: Connection, system: System, scope: Scope) -> Operat
     return OperationalPlan(system.system, tuple(tables), tuple(notes), drawn.steps)
 
 
-def _check_contract(source: Connection, system: System) -> None:
+def check_contract(source: Connection, system: System) -> None:
+    """Refuse what nobody declared: it may hold anything of anybody.
+
+    Raises:
+        ErasureRefused: with everything that is not as the catalog says.
+    """
     found = [
         finding
         for finding in check_system(source, system)

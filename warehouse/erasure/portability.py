@@ -18,6 +18,7 @@ import json
 import secrets
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ formula.
 Some records are shared with other people. Of those you find what is yours and what tells of nobody. Other
 people are named person-..., always by the same name within these files; it means nothing elsewhere.
 
+Documents and pictures are in the folder files, as they were stored: {files}
+
 Table: number of records; what is left out of each, and why
 """
 
@@ -65,6 +68,21 @@ class TableRows:
     table: str
     about: Mapping[str, Set[str]] = field(repr=False)
     rows: Iterable[Row] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A document or a picture of the person.
+
+    Attributes:
+        bucket: where it was stored.
+        path: its name there.
+        pieces: of its content. Read once.
+    """
+
+    bucket: str
+    path: str = field(repr=False)
+    pieces: Iterable[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -130,13 +148,19 @@ class Sharing:
         return "somebody else's" if column.whose else "nobody has said whose it is"
 
 
-def write_portable(target: IO[bytes], tables: Iterable[TableRows], made_at: str) -> list[Portable]:
+def write_portable(
+    target: IO[bytes], tables: Iterable[TableRows], made_at: str, files: Iterable[FileContent] = ()
+) -> tuple[list[Portable], int]:
     """Write the zip, table by table; no table is ever in memory.
 
     Args:
         target: where to, at its beginning.
         tables: each once.
         made_at: when, in UTC, for the README.
+        files: asked for when the tables are written.
+
+    Returns:
+        What was written of each table, and how many files.
 
     Raises:
         DrivetrainError: a row is not about the person; what was written by then is to be thrown away.
@@ -154,8 +178,9 @@ def write_portable(target: IO[bytes], tables: Iterable[TableRows], made_at: str)
             written.append(Portable(each.system.system, each.table, count, sharing.left_out))
             described.append(_description(each.system, each.table, sharing))
         _write(archive, "schema.json", _pretty({"@context": "http://www.w3.org/ns/csvw", "tables": described}))
-        _write(archive, "README.txt", _readme(written, made_at))
-    return written
+        count = sum(1 for each in files if _write_file(archive, each))
+        _write(archive, "README.txt", _readme(written, made_at, count))
+    return written, count
 
 
 def _write_table(archive: zipfile.ZipFile, each: TableRows, sharing: Sharing) -> int:
@@ -176,6 +201,17 @@ def _write_table(archive: zipfile.ZipFile, each: TableRows, sharing: Sharing) ->
             shutil.copyfileobj(waiting, copy)
         table.detach()
     return count
+
+
+def _write_file(archive: zipfile.ZipFile, each: FileContent) -> bool:
+    # Whoever unpacks it must not be led outside of the folder.
+    steps = [step for step in f"{each.bucket}/{each.path}".split("/") if step not in ("", ".", "..")]
+    entry = zipfile.ZipInfo(f"files/{'/'.join(steps)}", time.gmtime()[:6])
+    entry.external_attr = 0o600 << 16
+    with archive.open(entry, "w", force_zip64=True) as file:  # pictures are compressed already
+        for piece in each.pieces:
+            file.write(piece)
+    return True
 
 
 def _csv_line(values: Sequence[str | None]) -> str:
@@ -214,8 +250,10 @@ def _datatype(column: Column) -> str:
     return _NUMBERS[column.type]
 
 
-def _readme(written: Sequence[Portable], made_at: str) -> str:
-    return _README.format(made_at=made_at) + "".join(f"{line}\n" for each in written for line in _counted(each))
+def _readme(written: Sequence[Portable], made_at: str, files: int) -> str:
+    return _README.format(made_at=made_at, files=f"{files:,}") + "".join(
+        f"{line}\n" for each in written for line in _counted(each)
+    )
 
 
 def _counted(each: Portable) -> Iterator[str]:

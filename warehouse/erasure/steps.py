@@ -14,13 +14,14 @@ from warehouse.erasure.below import erase_below
 from warehouse.erasure.caches import remove_keys
 from warehouse.erasure.deleting import erase_operational
 from warehouse.erasure.estate import Estate
+from warehouse.erasure.exports import remove_exports
 from warehouse.erasure.objects import remove_objects
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.remnants import sweep
 from warehouse.erasure.requests import APPLICATION, holding, refuse_held
 from warehouse.erasure.scope import Scope, keys_of
 from warehouse.erasure.sealed import Kept, pack
-from warehouse.erasure.survey import ACTIONS, STORES, Line, replacement, survey
+from warehouse.erasure.survey import ACTIONS, EXPORTS, STORES, Line, replacement, survey
 from warehouse.errors import Busy, LakeUnavailable, LegalHold, ServerUnavailable
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection, connect
@@ -31,6 +32,9 @@ from warehouse.state.requests import write_scope
 from warehouse.state.restrictions import restrict
 from warehouse.state.tasks import begin_task, end_task, read_tasks
 from warehouse.state.tombstones import add_tombstones, put_tombstones
+
+#: What comes and goes by itself.
+_PASSING = ("cache", "export")
 
 
 @dataclass
@@ -72,6 +76,7 @@ class Steps:
         Args:
             lake: its months, too; else they wait.
         """
+        self._erase_exports()
         for name in sorted(self.kept):
             self.tell(f"{name} (objects)")
             self._erase_objects(name)
@@ -111,6 +116,20 @@ class Steps:
         keep_holds_still(connection)
         if new := holding(connection, self.kept):
             raise LegalHold(f"request {self.request}: {new[0]} is new", hint="What had not gone stays.")
+
+    def _erase_exports(self) -> None:
+        """Copies of the persons' data that were made for them."""
+        self.tell("copies for the person")
+        erased = remove_exports(
+            self.estate, self.operator, {name: each.scope.persons for name, each in self.kept.items()}
+        )
+        if erased.removed:
+            self.did("export", EXPORTS, "delete", erased.removed)
+        if erased.residual:
+            raise LakeUnavailable(
+                f"request {self.request}: {erased.residual} copies for the person could not be removed",
+                hint="May the platform delete below _drivetrain/exports? Run the request again.",
+            )
 
     def _erase_objects(self, name: str) -> None:
         """Before the rows go that name them."""
@@ -168,17 +187,17 @@ class Steps:
         """What is there still, counted anew."""
         self.tell("counting what is left")
         lines = survey(self.estate, self.kept).lines
-        return by_place(lines) | {(line.store, line.place): line.expected for line in lines if line.store == "cache"}
+        return by_place(lines) | {(line.store, line.place): line.expected for line in lines if line.store in _PASSING}
 
 
 def by_place(lines: Sequence[Line]) -> dict[tuple[str, str], int]:
     """Rows by table: at its source, attached or not, and below it, whichever tier they are in by now.
 
-    Keys in a cache come and go: they are no reason to have a plan approved anew.
+    What comes and goes by itself is no reason to have a plan approved anew.
     """
     found: Counter[tuple[str, str]] = Counter()
     for line in lines:
-        if line.store != "cache":
+        if line.store not in _PASSING:
             store = {"objects": "objects", "operational": "operational", "detached": "operational"}
             found[store.get(line.store, "below"), line.place] += line.expected
     return dict(found)

@@ -15,6 +15,7 @@ from warehouse.catalog.model import System
 from warehouse.erasure.below import look_below
 from warehouse.erasure.caches import count_keys
 from warehouse.erasure.estate import Estate
+from warehouse.erasure.exports import kept_exports
 from warehouse.erasure.objects import SealedObject, find_objects, seal
 from warehouse.erasure.operational import look_operational, operational_reader, raw_reader
 from warehouse.erasure.passing import Found
@@ -25,7 +26,9 @@ from warehouse.postgres.sessions import Connection, connect
 from warehouse.state.tiered import tiered
 
 #: detached: at the source, out of its table already.
-StoreKind = Literal["objects", "cache", "operational", "detached", "warehouse", "lake"]
+StoreKind = Literal["export", "objects", "cache", "operational", "detached", "warehouse", "lake"]
+#: Place of copies that were made for persons: they may be of several systems.
+EXPORTS = "copies"
 ACTIONS = ("delete", "redact", "pseudonymise")
 STORES: Mapping[str, StoreKind] = {"warm": "warehouse", "kept": "warehouse", "cold": "lake", "left": "detached"}
 
@@ -132,7 +135,15 @@ def survey(estate: Estate, kept: Mapping[str, Kept]) -> Survey:
                     lines += _below(estate, system, table, each, warehouse, source)
                 elif policy.erasure.reason:
                     spared.append((f"{name}.{table}", policy.erasure.reason))
+    if copies := _copies(estate, kept):
+        lines.append(Line("export", EXPORTS, "delete", copies))
     return Survey(tuple(lines), tuple(objects), tuple(spared), tuple(notes))
+
+
+def _copies(estate: Estate, kept: Mapping[str, Kept]) -> int:
+    """That were made for the persons, and are kept still."""
+    with connect(estate.warehouse, read_only=True, application="drivetrain erasure") as warehouse:
+        return len(kept_exports(estate.keys, warehouse, {name: each.scope.persons for name, each in kept.items()}))
 
 
 def replacement(system: System, table: str, kept: Kept) -> Replacement | None:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from warehouse.errors import ConfigurationError
 from warehouse.lake.trouble import of_store, told
+
+#: Of a file that is copied, and of an upload in parts: as much of it is in memory.
+_PIECE, _PART = 1 << 20, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,28 @@ class Store:
             except BaseException:
                 unfinished.unlink(missing_ok=True)
                 raise
+
+    def put_private(self, path: str, content: IO[bytes]) -> None:
+        """Store an object whole from a file, which may be larger than memory; on a folder nobody else may read it.
+
+        Raises:
+            LakeUnavailable: it cannot be written; nothing of it is there.
+            AccessDenied: the store refuses.
+        """
+        with self._told(path):
+            if self.local:
+                place = Path(self._at(path))
+                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                put_file(place, content)
+                return
+            upload: Any = self.file_system().open(self._at(path), "wb", block_size=_PART)
+            try:
+                shutil.copyfileobj(content, upload, _PIECE)
+            except BaseException:
+                upload.closed = True  # else it would be completed as far as it came
+                upload.discard()
+                raise
+            upload.close()
 
     def get(self, path: str, version: str = "") -> bytes:
         """An object's content; that of an earlier version, if one is named (``versions``).
@@ -234,3 +260,21 @@ class Store:
             if not of_store(error):
                 raise
             raise told(f"{self.url}/{path}", error) from error
+
+
+def put_file(place: Path, content: IO[bytes]) -> None:
+    """Write a file that its owner alone may read, whole or not at all; what has the name is left as it is.
+
+    Raises:
+        FileExistsError: something has the name.
+    """
+    unfinished = place.with_name(f".{place.name}.part")  # always the same: what a killed process left is replaced
+    unfinished.unlink(missing_ok=True)
+    try:
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            shutil.copyfileobj(content, file, _PIECE)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(unfinished, place)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ import hashlib
 import io
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +35,8 @@ _BUCKET = re.compile(r"(?:^|/)bucket=(-?\d+)/")
 #: How a ledger says that files are told apart (docs/lake-readers.md).
 _LAYOUT = re.compile(r"(?:md5\((?P<text>\w+)\)|(?P<whole>\w+)) % (?P<buckets>\d+)")
 _EMPTY = ["", "{}", "[]"]
+#: Bytes of a packed file that are looked at together, to the end of a line.
+_LINES = 1 << 20
 _compute: Any = pc
 _Marks = NDArray[np.bool_]
 
@@ -121,6 +125,8 @@ class LakeTable:
             self._checkpoint(place, content, "version" if version else "log")
         elif content[:4] == b"PAR1":
             self._file(place, content, bool(version))
+        elif content[:4] == b"PK\x03\x04":
+            self._packed(place, content, "version" if version else "bytes")
         else:
             kind: Kind = "version" if version else "log" if _LOG in path else "bytes"
             self._text(place, content.decode(errors="replace"), kind)
@@ -143,6 +149,17 @@ class LakeTable:
         for document in _documents(text) if forbidden else ():
             for column, values in forbidden.items():
                 self._found(place, kind, _told(document, column, values), column)
+
+    def _packed(self, place: str, content: bytes, kind: Kind) -> None:
+        """What is in a zip: a copy that somebody was given, or else."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                for name in archive.namelist():
+                    with archive.open(name) as member:
+                        while lines := member.readlines(_LINES):
+                            self._text(place, b"".join(lines).decode(errors="replace"), kind)
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error):
+            self.findings.blind(f"lake: {self.system}/{place} cannot be unpacked")
 
     def _checkpoint(self, place: str, content: bytes, kind: Kind) -> None:
         try:

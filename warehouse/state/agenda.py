@@ -9,6 +9,7 @@ What does not belong here: who may do what (the database says), and how it is do
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -43,6 +44,15 @@ _NEXT_OF_RESTRICTION = {
     "scoping": "hide them: `drivetrain restriction start {id}`",
     "restricting": "rows are hidden until an approver ends it: `drivetrain restriction end {id} --why ...`",
 }
+_NEXT_OF_EXPORT = {
+    **_NEXT,
+    "approved": "make the copy: `drivetrain export run {id}`",
+    "executing": "it was cut off: `drivetrain export run {id}`",
+    "completed": "hand it over: `drivetrain export fetch {id} --to FILE`",
+}
+_NEXT_OF: Mapping[str, Mapping[str, str]] = {
+    "erasure": _NEXT, "restriction": _NEXT_OF_RESTRICTION, "export": _NEXT_OF_EXPORT,
+}  # fmt: skip
 # Who carries out or plans a request holds this lock for as long (``warehouse.erasure.requests.operator_of``).
 _DETAILS = """
 SELECT r.id, left(encode(p.sha256, 'hex'), 12), a.expires_at, EXISTS (
@@ -126,8 +136,7 @@ def next_step(request: Request, plan: str) -> str:
         request: in its state.
         plan: digest of its newest plan, or the first digits of it.
     """
-    steps = _NEXT_OF_RESTRICTION if request.kind == "restriction" else _NEXT
-    return steps.get(request.state, "").format(id=request.id, plan=plan[:12])
+    return _NEXT_OF[request.kind].get(request.state, "").format(id=request.id, plan=plan[:12])
 
 
 def read_agenda(connection: Connection) -> list[Case]:

@@ -66,5 +66,8 @@ BEGIN
     IF to_regprocedure('platform.let_officers_restrict()') IS NOT NULL THEN
         PERFORM platform.let_officers_restrict();
     END IF;
+    IF to_regprocedure('platform.let_officers_export()') IS NOT NULL THEN
+        PERFORM platform.let_officers_export();
+    END IF;
 END
 $$;
