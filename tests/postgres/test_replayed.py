@@ -1,0 +1,281 @@
+"""A warehouse that was restored to before an erasure: closed until tombstones are replayed, and then as it should be.
+
+The restore is one: a copy of the database of before the erasure takes its place.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import test_erasure
+from ingesting import PLATFORM, execute
+from officers import Desk
+from test_erasure import CutOff, cut_off, filed, run, to_the_lake
+from tiering import proven
+
+from demo.servers.roles import ANALYST_SQL, OFFICERS_SQL
+from resources import replaying as resource
+from resources.keys import ensure_keys
+from resources.opening import open_warehouse
+from resources.retention import apply_retention
+from resources.settings import Settings
+from resources.tiering import apply_tiers
+from warehouse.erasure import replaying
+from warehouse.erasure.replaying import Outcome
+from warehouse.errors import LakeUnavailable, LegalHold, Restored
+from warehouse.lake.store import Store
+from warehouse.postgres.sessions import connect
+from warehouse.state.tombstones import add_tombstones, read_replay, refuse_restored
+
+all_officers, desk = test_erasure.all_officers, test_erasure.desk
+TABLES = ("riders", "bikes", "work", "messages", "payments", "facts")
+#: Rows of rider 3 in a warehouse of before the erasure, January apart: it is in the lake.
+OF_RIDER_3 = {"riders": 1, "bikes": 3, "work": 3, "messages": 2, "payments": 1, "facts": 19}
+
+
+def sold(desk: Desk) -> None:
+    """Rider 3 has a bike that is gone before the erasure, and so has no tombstone; is rider 99 by now, too."""
+    desk.bench.source(
+        "INSERT INTO bikes VALUES (39, 3, 'sold'); INSERT INTO work VALUES (39, 39, 'bell');"
+        "INSERT INTO riders VALUES (99, 'again@example.org')"
+    )
+    for table in ("riders", "bikes", "work"):
+        desk.bench.ingest(table)
+
+
+def backup(desk: Desk) -> Callable[[], None]:
+    """A copy of the warehouse; what is returned puts it in the place of what there is then."""
+    pair = desk.found.pair
+    postgres = pair.servers.server("warehouse").dsn("postgres")
+    ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{pair.warehouse}'"
+    execute(postgres, ends)
+    execute(postgres, f"CREATE DATABASE {pair.warehouse}_backup TEMPLATE {pair.warehouse} OWNER {PLATFORM}")
+    desk.bench.reconnect()
+
+    def restore() -> None:
+        execute(postgres, f"DROP DATABASE {pair.warehouse} WITH (FORCE)")
+        execute(postgres, f"ALTER DATABASE {pair.warehouse}_backup RENAME TO {pair.warehouse}")
+        execute(pair.warehouse_admin, ANALYST_SQL.read_text() + OFFICERS_SQL.read_text())
+        desk.bench.reconnect()
+
+    return restore
+
+
+def erased(desk: Desk) -> int:
+    """Rider 3, and not 99; the bike was sold just before."""
+    desk.bench.source("DELETE FROM work WHERE id = 39; DELETE FROM bikes WHERE id = 39")
+    for table in ("bikes", "work"):
+        desk.bench.ingest(table)
+    number = filed(desk)
+    desk("requester", "erasure", "confirm", str(number), "--person", f"{desk.bench.name}:3")
+    plan = desk("operator", "erasure", "plan", str(number), "--json")
+    desk("approver", "erasure", "approve", str(number), "--plan", plan["sha256"])
+    assert run(desk, number).state == "completed_with_retention"
+    return number
+
+
+def replay(rebuild: Any = lambda _: {}) -> Outcome:
+    return resource.replay(Settings.load(), rebuild)
+
+
+def stored(desk: Desk) -> dict[str, Counter[tuple[str, ...]]]:
+    """Every row of every raw table, as text."""
+    return {table: desk.bench.rows(table, of="warehouse") for table in TABLES}
+
+
+def left(desk: Desk) -> dict[str, int]:
+    """Rows of rider 3 in the warehouse."""
+    bikes = "(30, 31, 39)"
+    where = {
+        "riders": "id = 3", "bikes": "rider = 3", "work": f"bike IN {bikes}", "messages": "3 IN (sender, recipient)",
+        "payments": "rider = 3", "facts": "who = 3",
+    }  # fmt: skip
+    counts = {
+        table: desk.bench.warehouse(f"SELECT count(*) FROM {{raw}}.{table} WHERE {condition}")[0][0]
+        for table, condition in where.items()
+    }
+    return {table: count for table, count in counts.items() if count}
+
+
+def by_table(rows: Any) -> dict[str, int]:
+    """Of a store alone."""
+    return {place.split(".")[1]: count for (store, place), count in rows.items() if store == "warehouse"}
+
+
+def test_it_is_closed_until_who_was_erased_since_is_erased_again(desk: Desk) -> None:
+    lake = to_the_lake(desk)
+    sold(desk)
+    restore = backup(desk)
+    before = stored(desk)
+    number = erased(desk)
+    restore()
+    assert stored(desk) == before
+    settings, system = Settings.load(), desk.bench.system
+    with pytest.raises(Restored, match=f"was restored to before request {number}: who was erased since is in it again"):
+        open_warehouse(settings)
+    with pytest.raises(Restored):
+        desk("auditor", "sql", f"SELECT count(*) FROM {desk.bench.name}.riders")
+    with pytest.raises(Restored):
+        desk("operator", "erasure", "plan", "1")
+    at: Any = None
+    for failed in (
+        *apply_tiers(settings, [(system, "facts")], at),
+        *apply_retention(settings, [(system, "facts")], at),
+    ):
+        assert isinstance(failed.failure, Restored)
+    assert "was restored to before request" in desk("auditor", "status", "--json")["restored"]
+
+    dry = resource.look(settings)
+    assert (dry.unknown, by_table(dry.found), dry.done) == ((number,), OF_RIDER_3, {})
+    assert dry.followed == {("lake", f"{desk.bench.name}.facts"): 11}
+    assert stored(desk) == before
+    assert desk.bench.warehouse(f"SELECT count(*) FROM platform.tombstone WHERE system = '{desk.bench.name}'") == [(0,)]
+
+    scopes: list[Any] = []
+    outcome = replay(lambda found: scopes.append(found) or {"board": 1})
+    assert (outcome.unknown, outcome.found, outcome.left) == ((number,), dry.found, {})
+    assert (by_table(outcome.done), outcome.models) == (OF_RIDER_3, {"board": 1})
+    assert [scope.persons for each in scopes for scope in each.values()] == [{"3"}]
+    assert left(desk) == {}
+    after = stored(desk)
+    assert {table: (before[table] - after[table]).total() for table in TABLES} == OF_RIDER_3
+    assert {t: (after[t] - before[t]).total() for t in TABLES if after[t] - before[t]} == {"messages": 2, "payments": 1}
+    assert desk.bench.warehouse("SELECT email FROM {raw}.riders WHERE id = 99") == [("again@example.org",)]
+    assert desk.bench.warehouse("SELECT rider < 0, amount, name FROM {raw}.payments WHERE id = 3") == [(True, 3, None)]
+    assert proven(desk.bench, lake) == []
+
+    entries = desk("auditor", "audit", "show", "--json")["entries"]
+    assert replay() == Outcome()
+    assert stored(desk) == after
+    assert desk("auditor", "audit", "show", "--json")["entries"] == entries
+    assert (entries[-1]["kind"], entries[-1]["detail"]["requests"]) == ("tombstones replayed", [number])
+    assert entries[-1]["detail"]["rows"] == {"warehouse": sum(OF_RIDER_3.values())}
+    open_warehouse(settings)
+    assert filed(desk, "rider4@example.org") > number
+    for table in TABLES:
+        assert desk.bench.ingest(table).kept_out == 0
+
+
+def test_a_lake_that_was_restored_with_it_loses_them_too(desk: Desk) -> None:
+    """But for the copies: whoever restores the lake's bucket leaves these as they are."""
+    lake = to_the_lake(desk)
+    sold(desk)
+    facts = desk.folder / "lake" / desk.bench.name
+    restore = backup(desk)
+    shutil.copytree(facts, desk.folder / "kept")
+    assert any(b"sold" not in each.read_bytes() for each in facts.rglob("*.parquet"))
+    erased(desk)
+    restore()
+    shutil.rmtree(facts)
+    shutil.copytree(desk.folder / "kept", facts)
+    assert proven(desk.bench, lake) == []
+    outcome = replay()
+    where = "lake", f"{desk.bench.name}.facts"
+    assert (outcome.followed, outcome.found[where], outcome.done[where], outcome.left) == ({}, 11, 11, {})
+    assert left(desk) == {}
+    assert proven(desk.bench, lake) == []
+    assert replay() == Outcome()
+
+
+def test_a_replay_that_was_cut_off_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is closed until nothing is left; and gives no second pseudonyms."""
+    lake = to_the_lake(desk)
+    sold(desk)
+    restore = backup(desk)
+    number = erased(desk)
+    restore()
+    for step, after, at in (
+        ("replay_tombstones", True, 1), ("erase_below", False, 2), ("erase_below", True, 4),
+        ("put_tombstones", False, 1),
+    ):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(replaying, step, cut_off(getattr(replaying, step), after, at))
+            with pytest.raises(CutOff):
+                replay()
+        with pytest.raises(Restored, match=f"before request {number}"):
+            open_warehouse(Settings.load())
+    with connect(desk.found.platform) as connection:
+        sealed = read_replay(connection)
+    assert sealed is not None
+    assert b"riders" not in sealed
+
+    def fails(_: Any) -> dict[str, int]:
+        raise CutOff
+
+    ((pseudonym,),) = desk.bench.warehouse("SELECT rider FROM {raw}.payments WHERE id = 3")
+    with pytest.raises(CutOff):
+        replay(fails)
+    open_warehouse(Settings.load())
+    models = replay(lambda found: {name: len(each.persons) for name, each in found.items()}).models
+    assert models == {desk.bench.name: 1}
+    assert replay() == Outcome()
+    assert left(desk) == {}
+    assert desk.bench.warehouse("SELECT rider FROM {raw}.payments WHERE id = 3") == [(pseudonym,)]
+    assert proven(desk.bench, lake) == []
+    with connect(desk.found.platform) as connection:
+        assert read_replay(connection) is None
+
+
+def test_what_stands_in_the_way_is_said_and_nothing_is_changed(desk: Desk) -> None:
+    """A warehouse with another key; a hold; a lake with what is nowhere else."""
+    sold(desk)
+    restore = backup(desk)
+    to_the_lake(desk)
+    erased(desk)
+    restore()
+    before, name = stored(desk), desk.bench.name
+    another = "ALTER TABLE platform.tombstone_key {0} TRIGGER only_added_to"
+    turned = "UPDATE platform.tombstone_key SET inner_pad = outer_pad, outer_pad = inner_pad"
+    desk.bench.warehouse(f"{another.format('DISABLE')}; {turned}")
+    with pytest.raises(Restored, match="are to be read by another key than this warehouse has"):
+        replay()
+    desk.bench.warehouse(f"{turned}; {another.format('ENABLE')}")
+
+    desk("requester", "hold", "add", "--reason", "case", "--system", name, "--person", "3")
+    with pytest.raises(LegalHold, match="cannot be erased again: hold 1 stands"):
+        replay()
+    desk("approver", "hold", "release", "1", "--why", "released long ago")
+
+    desk.bench.warehouse("BEGIN; DELETE FROM {raw}.facts WHERE id = 5")
+    desk.bench.warehouse("COMMIT")
+    with pytest.raises(Restored, match=r"facts 2024-01: 1 rows are in the lake alone"):
+        replay()
+    with pytest.raises(Restored):
+        open_warehouse(Settings.load())
+    before["facts"] = desk.bench.rows("facts", of="warehouse")
+    assert stored(desk) == before
+
+
+def test_operational_databases_are_asked_who_is_there_again(desk: Desk) -> None:
+    """By count; and nothing is erased."""
+    ensure_keys(Settings.load())
+    with connect(desk.found.platform) as connection:
+        add_tombstones(connection, 1, desk.bench.name, {("riders", "id"): {"3", "4711"}})
+    said = desk("operator", "erasure", "replay", "--operational", "--json")
+    assert (said["exit"], said["operational"]) == (1, {desk.bench.name: 1})
+    assert desk.bench.source("SELECT count(*) FROM riders WHERE id = 3") == [(1,)]
+    desk.bench.source("ALTER TABLE bikes DROP CONSTRAINT bikes_rider_fkey; UPDATE riders SET id = 100 WHERE id = 3")
+    assert desk("operator", "erasure", "replay", "--operational", "--json")["exit"] == 0
+
+
+def test_the_lake_is_not_needed_where_nobody_was_ever_erased(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Store((desk.folder / "lake").as_uri())
+
+    def away(*_: Any) -> Any:
+        raise LakeUnavailable("away")
+
+    with connect(desk.found.platform) as connection:
+        known = connection.execute("SELECT count(*) FROM platform.tombstone_copy").fetchone()
+        refuse_restored(connection, lake)
+        with connection.transaction(force_rollback=True), monkeypatch.context() as patch:
+            patch.setattr(Store, "list", away)
+            connection.execute("DELETE FROM platform.tombstone_copy")
+            refuse_restored(connection, lake)
+            connection.execute("INSERT INTO platform.tombstone_copy (request, bytes) VALUES (1, 1)")
+            with pytest.raises(LakeUnavailable):
+                refuse_restored(connection, lake)
+        assert connection.execute("SELECT count(*) FROM platform.tombstone_copy").fetchone() == known
