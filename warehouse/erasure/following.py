@@ -27,7 +27,7 @@ from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.erased import Pass, begin_erased, end_erased
-from warehouse.state.moves import Move, read_files, replace_files
+from warehouse.state.moves import Move, months_that_left, read_files, replace_files
 from warehouse.state.tiered import Tiered
 
 _WHY = "files of the lake were written anew after the backup that the warehouse was restored from"
@@ -79,18 +79,24 @@ def _by_month(paths: Collection[str]) -> Mapping[dt.date, list[str]]:
 
 
 def _refuse_unknown(connection: Connection, dsn: Dsn, table: Tiered, month: dt.date, paths: Collection[str]) -> None:
-    """A month that went there since is in the warehouse again, and goes there again; unless rows are nowhere else."""
-    child = table.child(month)
-    if not is_there(connection, child):
-        missing = sum(_file(table, path)[1].rows for path in paths)
-    else:
+    """A month that went there since is somewhere above again, and goes there again; unless rows are nowhere else.
+
+    A source that months do not leave has it. Else the warehouse has to; and to know that it left, or the next load
+    would take it out, as it is gone there.
+    """
+    if table.policy.tiers.hot is None:
+        return
+    child, missing = table.child(month), 0
+    if is_there(connection, child) and month in months_that_left(connection, table.system.system, table.name):
         missing = sum(_rows_beside(dsn, table, child, path) for path in paths)
-    if missing:
-        raise Restored(
-            f"{table.where} {month:%Y-%m}: {missing:,} rows are in the lake alone, and the ledger does not know them",
-            hint="They went there after the backup. Restore a later backup of the warehouse, or the lake as of that"
-            " backup, too. Nothing was removed.",
-        )
+        if not missing:
+            return
+    what = f"{missing:,} rows" if missing else "rows"
+    raise Restored(
+        f"{table.where} {month:%Y-%m}: {what} are in the lake alone, and the ledger does not know them",
+        hint="They went there after the backup. Restore a later backup of the warehouse, or the lake as of that backup,"
+        " too. Nothing was removed.",
+    )
 
 
 def _rows_beside(dsn: Dsn, table: Tiered, child: sql.Identifier, path: str) -> int:

@@ -220,8 +220,8 @@ def replay_tombstones(connection: Connection, copies: Iterable[Copy]) -> int:
             raise Restored(
                 f"the tombstones of request {copy.request} are to be read by another key than this warehouse has",
                 hint="It was made anew, or is another one: nobody can tell by these whose rows it has. Restore a backup"
-                " of the warehouse that wrote them (its table platform.tombstone_key), and replay there. Nothing was"
-                " changed.",
+                " of the warehouse that wrote them (its table platform.tombstone_key), and replay there. If there is"
+                f" none, file their requests anew, then move {COPIES} away. Nothing was changed.",
             )
         added += connection.execute(
             "INSERT INTO platform.tombstone (system, table_name, column_name, digest, request)"
