@@ -9,7 +9,7 @@ from __future__ import annotations
 from resources.settings import Settings
 from warehouse.postgres.sessions import Dsn, connect
 from warehouse.state.migrate import migrate
-from warehouse.state.tombstones import refuse_restored
+from warehouse.state.tombstones import COPIES, refuse_restored
 
 
 def open_warehouse(settings: Settings, *, read_only: bool = False) -> Dsn:
@@ -28,3 +28,14 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> Dsn:
             migrate(connection)
         refuse_restored(connection, settings.lake())
     return dsn
+
+
+def forget_embedded(settings: Settings) -> None:
+    """The embedded warehouse was destroyed: its copies in the home's own lake can be read by nobody any more.
+
+    The next one would be taken for it, restored to before the first erasure.
+    """
+    if settings.get("LAKE_URL") is None and settings.get("WAREHOUSE_DSN") is None:
+        noted = settings.lake().under(COPIES.partition("/")[0])
+        for each in noted.list():
+            noted.remove(each.path)

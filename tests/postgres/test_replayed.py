@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,7 +22,7 @@ from tiering import AT, moved, proven
 from demo.servers.roles import ANALYST_SQL, OFFICERS_SQL
 from resources import replaying as resource
 from resources.keys import ensure_keys, load_keys
-from resources.opening import open_warehouse
+from resources.opening import forget_embedded, open_warehouse
 from resources.retention import apply_retention
 from resources.settings import Settings
 from resources.tiering import apply_tiers
@@ -294,3 +295,16 @@ def test_the_lake_is_not_needed_where_nobody_was_ever_erased(desk: Desk, monkeyp
             with pytest.raises(LakeUnavailable):
                 refuse_restored(connection, lake)
         assert connection.execute("SELECT count(*) FROM platform.tombstone_copy").fetchone() == known
+
+
+def test_what_a_destroyed_embedded_warehouse_noted_goes_with_it(tmp_path: Path) -> None:
+    """And nothing of a lake or a warehouse of one's own."""
+    home = {"DRIVETRAIN_HOME": str(tmp_path)}
+    lake = Settings.load(home).lake()
+    for path in ("_drivetrain/tombstones/000000000001.jsonl", "_drivetrain/audit/000000000001-ab", "shop/orders/x"):
+        lake.put(path, b"x")
+    for own in ({"DRIVETRAIN_WAREHOUSE_DSN": "dbname=x"}, {"DRIVETRAIN_LAKE_URL": lake.url}):
+        forget_embedded(Settings.load({**home, **own}))
+    assert len(lake.list()) == 3
+    forget_embedded(Settings.load(home))
+    assert [each.path for each in lake.list()] == ["shop/orders/x"]
