@@ -54,7 +54,7 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
         return
     requests = ", ".join(map(str, outcome.unknown)) or "none that is new"
     console.print(f"Requests since the backup: {requests}; {counted(outcome.added, 'tombstone')} were lacking.")
-    _show_rows("lost in the lake since", outcome.followed)
+    _show_rows("went there since the backup", outcome.followed)
     _show_rows("would go or change" if dry_run else "went or changed", outcome.found if dry_run else outcome.done)
     _show_rows("[red]left[/]", outcome.left)
     for place, rows in sorted(outcome.models.items()):

@@ -5,6 +5,7 @@ The restore is one: a copy of the database of before the erasure takes its place
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import test_erasure
 from ingesting import PLATFORM, execute
 from officers import Desk
 from test_erasure import CutOff, cut_off, filed, run, to_the_lake
-from tiering import AT, moved, proven
+from tiering import AT, move, moved, proven
 
 from demo.servers.roles import ANALYST_SQL, OFFICERS_SQL
 from resources import replaying as resource
@@ -184,6 +185,20 @@ def test_a_lake_that_was_restored_with_it_loses_them_too(desk: Desk) -> None:
     assert (outcome.followed, outcome.found, outcome.done, outcome.left) == ({}, {where: 11}, {where: 11}, {})
     assert proven(desk.bench, lake) == lost == [("lost", "2024-02"), ("lost", "2024-03")]
     assert replay() == Outcome()
+
+
+def test_what_is_kept_at_the_source_is_as_the_ledger_says(desk: Desk) -> None:
+    """It was erased there after the backup; and is dropped in its time."""
+    lake = Store((desk.folder / "lake").as_uri())
+    move(desk.bench, lake, AT, keep=dt.timedelta(days=9999))
+    restore = backup(desk)
+    erased(desk)
+    restore()
+    outcome = replay()
+    assert (outcome.followed, outcome.left) == ({("detached", f"{desk.bench.name}.facts"): 11}, {})
+    assert proven(desk.bench, lake) == []
+    assert moved(desk.bench, lake, AT + dt.timedelta(days=9999))
+    assert proven(desk.bench, lake) == []
 
 
 def test_a_replay_that_was_cut_off_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

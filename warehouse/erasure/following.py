@@ -1,8 +1,9 @@
-"""The ledger of a warehouse that was restored, and a lake that was not: what months lost there since is noted.
+"""The ledger of a warehouse that was restored, and a lake and sources that were not: what they lost since is noted.
 
 Files of the lake are written anew without the rows of whoever is erased. A ledger of before names files that are no
 more; nobody could go on with such a month. The lake's own log says which files it has now, and that it is this lake.
-The rows that it lacks are noted as erased: how many, and by the hash of those that stay.
+The rows that it lacks are noted as erased: how many, and by the hash of those that stay. So are rows of what left its
+source and is kept there: its drop compares with the ledger.
 
 What does not belong here: rows that are in the lake still (``cold``), and whose (``replaying``).
 """
@@ -19,23 +20,25 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from warehouse.erasure.cold import in_the_lake
+from warehouse.erasure.kept import keeping, left_of
+from warehouse.erasure.marking import column_types
 from warehouse.errors import Restored
-from warehouse.lake.content import NOTHING, Content, content_of
+from warehouse.lake.content import NOTHING, Content, content_of, content_on_server
 from warehouse.lake.export import DataFile
 from warehouse.lake.layout import BUCKET, MONTH
 from warehouse.postgres.arrow import arrow_cursor
 from warehouse.postgres.relations import is_there
 from warehouse.postgres.sessions import Connection, Dsn
 from warehouse.state.erased import Pass, begin_erased, end_erased
-from warehouse.state.moves import Move, months_that_left, read_files, replace_files
+from warehouse.state.moves import Move, amend_kept, months_that_left, read_files, replace_files
 from warehouse.state.tiered import Tiered
 
-_WHY = "files of the lake were written anew after the backup that the warehouse was restored from"
+_WHY = "it was written anew after the backup that the warehouse was restored from"
 
 
 @dataclass(frozen=True)
 class Followed:
-    """A month of which the lake has less than the ledger said.
+    """A month of which the lake, or what is kept at the source, has less than the ledger said.
 
     Attributes:
         rows: that are gone there; others may have changed.
@@ -68,6 +71,42 @@ def follow_lake(connection: Connection, dsn: Dsn, table: Tiered, run: Pass) -> l
             for month, move in moves.items()
             if (followed := _follow(connection, table, move, active.get(month, ()), run)) is not None
         ]
+
+
+def follow_left(connection: Connection, source: Connection, table: Tiered, run: Pass) -> list[Followed]:
+    """Note what was lost since by what left a table's source and is kept there; nothing is changed there.
+
+    Args:
+        connection: of the warehouse.
+        source: a canonical session that sees all rows.
+        table: which.
+        run: what it is noted as.
+
+    Raises:
+        Restored: there is more than the ledger knows.
+    """
+    found: list[Followed] = []
+    with connection.transaction():
+        for move in keeping(connection, table, "hot"):
+            relation = left_of(table, move)
+            if move.kept is None or not is_there(source, relation):
+                continue
+            names = column_types(source, relation)
+            columns = [column for column in table.columns if column.name in names]
+            there = content_on_server(source, relation, columns, sql.SQL("true"))
+            if there == move.kept:
+                continue
+            less = move.kept - there
+            if less.rows < 0:
+                raise Restored(
+                    f"{move.name}: {there.rows:,} rows are kept at the source, and the ledger says {move.kept.rows:,}",
+                    hint="The source is of an earlier moment than the warehouse, or another. Nothing was changed.",
+                )
+            number = begin_erased(connection, run, move.month, "left", less, move=move.id)
+            amend_kept(connection, move, there, _WHY, run.run_id)
+            end_erased(connection, number, {"looked_for": "rows that left the source", "why": _WHY})
+            found.append(Followed(move.month, less.rows))
+    return found
 
 
 def _by_month(paths: Collection[str]) -> Mapping[dt.date, list[str]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from warehouse.erasure.again import find_again, systems_with_erased, tables_of_persons
 from warehouse.erasure.below import erase_below, look_below
 from warehouse.erasure.estate import Estate
-from warehouse.erasure.following import follow_lake
+from warehouse.erasure.following import Followed, follow_lake, follow_left
 from warehouse.erasure.requests import APPLICATION, holding
 from warehouse.erasure.scope import Scope
 from warehouse.erasure.sealed import Kept, pack, unpack
@@ -30,7 +30,7 @@ from warehouse.state.audit import head_kept, note
 from warehouse.state.erased import Pass, read_erased
 from warehouse.state.holds import keep_holds_still
 from warehouse.state.migrate import migrate
-from warehouse.state.tiered import lock
+from warehouse.state.tiered import Tiered, lock
 from warehouse.state.tombstones import (
     Copy,
     add_tombstones,
@@ -58,7 +58,7 @@ class Outcome:
     Attributes:
         unknown: requests whose copies the warehouse did not know.
         added: tombstones that it lacked.
-        followed: rows that months of the lake had lost since the backup.
+        followed: rows that the lake, or what is kept at the source, had lost since the backup.
         found: rows of erased persons.
         done: rows that went or changed, by this run.
         left: rows that are there still: the warehouse stays closed.
@@ -162,17 +162,27 @@ class _Replay:
         return outcome
 
     def _follow(self) -> Rows:
-        """The ledger has of the lake what is there."""
+        """The ledger has what is there: in the lake, and of what is kept at the source."""
         rows: dict[tuple[str, str], int] = {}
         for system in systems_with_erased(self.estate, self.operator):
-            for table in tables_of_persons(self.estate, self.operator, system):
-                self.tell(f"{table.where} (ledger)")
-                run = Pass(_BATCH, system.system, table.name, self.run_id)
-                with connect(self.estate.warehouse, application=APPLICATION) as keeper, translated(table.where):
-                    lock(keeper, table)
-                    if months := follow_lake(self.operator, self.estate.warehouse, table, run):
-                        rows["lake", table.where] = sum(month.rows for month in months)
+            with connect(
+                self.estate.sources[system.system], read_only=True, see_all_rows=True, application=APPLICATION
+            ) as source:
+                for table in tables_of_persons(self.estate, self.operator, system):
+                    self.tell(f"{table.where} (ledger)")
+                    for store, months in self._follow_table(source, table).items():
+                        if months:
+                            rows[store, table.where] = sum(month.rows for month in months)
         return rows
+
+    def _follow_table(self, source: Connection, table: Tiered) -> dict[str, list[Followed]]:
+        run = Pass(_BATCH, table.system.system, table.name, self.run_id)
+        with connect(self.estate.warehouse, application=APPLICATION) as keeper, translated(table.where):
+            lock(keeper, table)
+            return {
+                "lake": follow_lake(self.operator, self.estate.warehouse, table, run),
+                "detached": follow_left(self.operator, source, table, run),
+            }
 
     def _find(self) -> dict[str, Kept]:
         """Whose rows are there, by system; and what was found before."""
