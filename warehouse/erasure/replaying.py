@@ -179,10 +179,12 @@ class _Replay:
         run = Pass(_BATCH, table.system.system, table.name, self.run_id)
         with connect(self.estate.warehouse, application=APPLICATION) as keeper, translated(table.where):
             lock(keeper, table)
-            return {
+            followed = {
                 "lake": follow_lake(self.operator, self.estate.warehouse, table, run),
                 "detached": follow_left(self.operator, source, table, run),
             }
+            keeper.execute("SELECT pg_advisory_unlock_all()")  # now: a closed session ends somewhat later
+            return followed
 
     def _find(self) -> dict[str, Kept]:
         """Whose rows are there, by system; and what was found before."""
