@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.erasure import rebuild
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.verification import rows_by_place
+from pipelines.erasing import rebuild_for
 from resources import replaying
 from resources.settings import Settings
 from warehouse.erasure.replaying import Outcome, Rows
@@ -36,7 +36,7 @@ def replay(
         if dry_run and not operational:
             outcome = replaying.look(settings, progress.update)
         elif not operational:
-            outcome = replaying.replay(settings, rebuild, progress.update)
+            outcome = replaying.replay(settings, rebuild_for(settings, None), progress.update)
         again = replaying.erased_at_sources(settings, progress.update)
     if json:
         show_json({"dry_run": dry_run, **_as_json(outcome), "operational": again})
