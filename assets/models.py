@@ -15,11 +15,11 @@ from assets.lineage import ColumnLineages
 from assets.shown import column_schema, owner, personal_columns, shown
 from resources.databases import SourceSnapshots, Warehouse
 from resources.dbt import project_digest, target_path
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.postgres.sessions import connect
 from warehouse.state.changes import prune_changes, relation_name
-from warehouse.state.migrate import migrate
 
 _OP = "dbt"
 
@@ -106,8 +106,7 @@ def model_assets(manifest: Path, catalog: Catalog) -> dg.AssetsDefinition:
         destination: Warehouse,
     ) -> Iterator[Any]:
         snapshots.release()
-        with connect(destination.dsn(), application="drivetrain models") as connection:
-            migrate(connection)
+        open_warehouse(Settings.load())
         # Unit tests hold the SQL against made-up rows: that is for the project's tests, not for every refresh.
         whole = ["--vars", json.dumps({"whole": True})] if config.whole else []
         command = ["build", "--exclude-resource-type", "unit_test", *whole]

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 from pydantic import PrivateAttr
 
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from warehouse.ingest import SourceSnapshot, open_snapshot
-from warehouse.postgres.sessions import Dsn, connect
-from warehouse.state.migrate import migrate
+from warehouse.postgres.sessions import Dsn
 
 
 class Warehouse(dg.ConfigurableResource[object]):
@@ -31,21 +31,20 @@ class SourceSnapshots(dg.ConfigurableResource[object]):
 
     _stack: ExitStack = PrivateAttr()
     _open: dict[str, SourceSnapshot] = PrivateAttr()
-    _migrated: bool = PrivateAttr()
+    _may_write: bool = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[SourceSnapshots]:  # noqa: ARG002
         """Start without snapshots; close what is open at the end of the run."""
-        self._open, self._migrated = {}, False
+        self._open, self._may_write = {}, False
         with ExitStack() as self._stack:
             yield self
 
     def of(self, system: str) -> SourceSnapshot:
         """The run's snapshot of a system."""
-        if not self._migrated:
-            with connect(Settings.load().warehouse()) as connection:
-                migrate(connection)
-            self._migrated = True
+        if not self._may_write:
+            open_warehouse(Settings.load())
+            self._may_write = True
         if system not in self._open:
             settings = Settings.load()
             self._open[system] = self._stack.enter_context(

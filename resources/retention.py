@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from resources.chosen import choose_tables
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.age import Age
@@ -96,6 +97,10 @@ def apply_retention(
     tell: Callable[[str], None] | None = None,
 ) -> list[TableExpired]:
     """Take out what is past its age. A table that cannot be worked on is its own failure."""
+    try:
+        open_warehouse(settings, read_only=True)
+    except DrivetrainError as error:
+        return [TableExpired(system.system, name, failure=error) for system, name in tables]
     found: list[TableExpired] = []
     for system, name in tables:
         try:

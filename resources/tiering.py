@@ -11,6 +11,7 @@ from itertools import groupby
 from psycopg import sql
 
 from resources.chosen import choose_tables
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from warehouse.catalog import Catalog
 from warehouse.catalog.model import System
@@ -119,7 +120,8 @@ def rehydrate(
 ) -> list[Rehydration]:
     """Bring months of the lake back into the warehouse for a while; or end that, for those that are back."""
     request = Request(months, until, reason, settings.rehydrate_limit, end)
-    return rehydrate_table(Places(None, settings.warehouse(), settings.lake()), system, name, request, tell)
+    warehouse = open_warehouse(settings, read_only=True)
+    return rehydrate_table(Places(None, warehouse, settings.lake()), system, name, request, tell)
 
 
 def map_tiers(settings: Settings, tables: Sequence[tuple[System, str]], at: dt.datetime) -> list[TableMap]:
@@ -176,6 +178,10 @@ def apply_tiers(
         run_id: noted in the ledger.
         tell: is told of each step.
     """
+    try:
+        open_warehouse(settings, read_only=True)
+    except DrivetrainError as error:
+        return [TableMoves(system.system, name, failure=error) for system, name in tables]
     done: list[TableMoves] = []
     keep = settings.tier_grace if keep is None else keep
     for system, name in tables:

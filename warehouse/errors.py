@@ -134,6 +134,10 @@ class ErasedPerson(DrivetrainError):
     """Rows of a person who is erased, or about to be, were to be written or moved; nothing was."""
 
 
+class Restored(DrivetrainError):
+    """A store is of another time than the rest: who was erased since may be in it again; nothing was done."""
+
+
 class ErasureRefused(DrivetrainError):
     """A person cannot be erased as things are; nothing was changed.
 

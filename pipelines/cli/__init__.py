@@ -27,6 +27,7 @@ from pipelines.cli import (
     partitions,
     prove,
     query,
+    replaying,
     restriction,
     retention,
     runs,
@@ -59,6 +60,7 @@ app.add_typer(partitions.app, name="partitions")
 app.add_typer(tiers.app, name="tiers")
 app.add_typer(retention.app, name="retention")
 erasure.app.command("verify")(verification.verify)
+erasure.app.command("replay")(replaying.replay)
 app.add_typer(erasure.app, name="erasure")
 app.add_typer(restriction.app, name="restriction")
 app.add_typer(export.app, name="export")

@@ -12,6 +12,7 @@ from rich.table import Table
 from pipelines.cli.output import console, show_csv
 from resources.dbt import ensure_manifest
 from resources.metrics import metric_sql, metrics
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from warehouse.errors import ConfigurationError
 from warehouse.postgres.sessions import connect, translated
@@ -46,7 +47,7 @@ def metric(
         return
     with (
         settings.embedded_servers(),
-        connect(settings.warehouse(), application="drivetrain metric") as connection,
+        connect(open_warehouse(settings, read_only=True), application="drivetrain metric") as connection,
         translated("metrics"),
         connection.transaction(),
     ):

@@ -13,6 +13,7 @@ from rich.table import Table
 from demo.servers.binaries import client
 from demo.servers.model import WAREHOUSE
 from pipelines.cli.output import console, show_json
+from resources.opening import forget_embedded
 from resources.settings import Settings
 
 # Not as arguments, which every user of the machine can read.
@@ -59,6 +60,7 @@ def destroy(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
     if not yes:
         typer.confirm(f"Remove the embedded servers of {settings.home} with all their data?", abort=True)
     settings.servers().destroy()
+    forget_embedded(settings)
     console.print("Removed.")
 
 

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.tier_map import map_as_json, show_map_briefly
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from resources.tiering import map_tiers, tiered_tables
-from warehouse.errors import CatalogMismatch
+from warehouse.errors import CatalogMismatch, Restored
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.changes import SUFFIX
 from warehouse.state.freshness import read_freshness
@@ -79,22 +80,33 @@ _NAMED = 5
 def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON document for scripts.")] = False) -> None:
     """Per system: tables, rows, freshness, and whether warehouse and source agree; the marts; what lies in which tier.
 
-    Exits 1 if a table differs from its source or was never loaded.
+    Exits 1 if a table differs from its source or was never loaded, or the warehouse was restored to before an erasure.
     """
     settings = Settings.load()
     settings.warehouse()  # asking makes no servers
     prices = settings.prices
     with settings.embedded_servers():
-        found = read_status(settings)
+        found, restored = read_status(settings), _restored(settings)
         maps = _tiers(settings) if any(system.loaded for system in found.systems) else []
     if json:
-        show_json({**dataclasses.asdict(found), "tiers": map_as_json(maps, prices)})
+        show_json({**dataclasses.asdict(found), "tiers": map_as_json(maps, prices), "restored": restored})
     else:
         show_status(found)
         if maps:
             show_map_briefly(maps, prices)
-    if any(system.differing or system.missing for system in found.systems):
+        if restored:
+            console.print(f"\n[red]Nothing is written or served:[/] {restored}", soft_wrap=True)
+    if restored or any(system.differing or system.missing for system in found.systems):
         raise typer.Exit(1)
+
+
+def _restored(settings: Settings) -> str | None:
+    """Why nothing is written or served, if the warehouse was restored."""
+    try:
+        open_warehouse(settings, read_only=True)
+    except Restored as error:
+        return str(error)
+    return None
 
 
 def _tiers(settings: Settings) -> list[TableMap]:

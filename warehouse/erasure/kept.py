@@ -41,10 +41,10 @@ def look_kept(warehouse: Connection, source: Connection | None, table: Tiered, m
         ConfigurationError: something is kept at the source, and nobody said where that is.
     """
     found: list[Found] = []
-    for move in _keeping(warehouse, table, "warm"):
+    for move in keeping(warehouse, table, "warm"):
         if is_there(warehouse, table.kept(move.id)):
             found.append(Found("kept", move.month, count_rows(warehouse, table.kept(move.id), marking)))
-    for move in _keeping(warehouse, table, "hot"):
+    for move in keeping(warehouse, table, "hot"):
         with translated(f"{move.name} (source)"):
             if is_there(_needed(source, move), left_of(table, move)):
                 found.append(
@@ -53,7 +53,7 @@ def look_kept(warehouse: Connection, source: Connection | None, table: Tiered, m
     return [each for each in found if each.rows]
 
 
-def _keeping(warehouse: Connection, table: Tiered, tier: str) -> list[Move]:
+def keeping(warehouse: Connection, table: Tiered, tier: str) -> list[Move]:
     """Moves out of a tier that may keep something there."""
     moves = read_moves(warehouse, table.system.system, table.name)
     return [each for each in moves if each.from_tier == tier and each.state in ("planned", "detached", "flipped")]
@@ -94,7 +94,7 @@ class Kept:
             ConfigurationError: something is kept at the source, and nobody said where that is.
         """
         passing = self.passing
-        for move in _keeping(passing.warehouse, passing.table, "warm"):
+        for move in keeping(passing.warehouse, passing.table, "warm"):
             if is_there(passing.warehouse, passing.table.kept(move.id)):
                 self._in_warehouse(move)
         for each in self._begun("kept"):
@@ -103,11 +103,11 @@ class Kept:
                 swept(passing.warehouse, relation)
             with passing.warehouse.transaction():
                 end_erased(passing.warehouse, each.id, {"looked_for": "rows that are kept", "left": 0})
-        moves = {move.id: move for move in _keeping(passing.warehouse, passing.table, "hot")}
+        moves = {move.id: move for move in keeping(passing.warehouse, passing.table, "hot")}
         for each in self._begun("left"):
             self._resume(each, moves.get(each.move or 0))
         for number in moves:  # read anew: what was resumed has changed it
-            move = next(each for each in _keeping(passing.warehouse, passing.table, "hot") if each.id == number)
+            move = next(each for each in keeping(passing.warehouse, passing.table, "hot") if each.id == number)
             if is_there(_needed(self.source, move), left_of(passing.table, move)):
                 self._at_source(_needed(self.source, move), move)
 

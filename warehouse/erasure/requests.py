@@ -30,6 +30,7 @@ from warehouse.state.requests import (
     seal_plan,
     write_scope,
 )
+from warehouse.state.tombstones import refuse_restored
 
 APPLICATION = "drivetrain erasure"
 _REPLANNED = ("planned", "awaiting_approval", "approved", "blocked_hold", "failed_needs_operator")
@@ -37,7 +38,7 @@ _REPLANNED = ("planned", "awaiting_approval", "approved", "blocked_hold", "faile
 
 @contextmanager
 def operator_of(estate: Estate, request: int) -> Generator[Connection]:
-    """The platform's own session; nobody else works on the request."""
+    """The platform's own session; nobody else works on the request, and the warehouse knows of all others."""
     with (
         connect(estate.warehouse, application=APPLICATION) as operator,
         head_kept(operator, estate.lake),
@@ -47,6 +48,7 @@ def operator_of(estate: Estate, request: int) -> Generator[Connection]:
         ).fetchone()
         if row is None or not row[0]:
             raise Busy(f"request {request}: somebody else is working on it", hint="Nothing was changed. Look again.")
+        refuse_restored(operator, estate.lake)
         yield operator
 
 

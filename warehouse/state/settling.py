@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -32,7 +33,8 @@ def settle_months(
         connection: of the warehouse; it holds the table's ingestion lock.
         table: which.
         months: of it.
-        commit: its id in the lake's log: of one pass alone.
+        commit: beginning of its id in the lake's log. A warehouse that was restored counts its passes anew, and the
+            log remembers: so each commit has an id of its own. Made twice, it says the same.
         written: new files, as far as more is known of them than the ledger knows.
 
     Returns:
@@ -61,7 +63,7 @@ def settle_months(
     there = _within(lake.files(), folders.values())
     if there != set(named):
         added = [file for path, file in named.items() if path not in there]
-        lake.commit(commit, added, removed=there - set(named))
+        lake.commit(f"{commit}-{os.urandom(4).hex()}", added, removed=there - set(named))
         there = _within(lake.files(), folders.values())
     details: dict[dt.date, Mapping[str, Any]] = {}
     for month, folder in folders.items():

@@ -204,13 +204,31 @@ CREATE TABLE platform.tombstone (
     table_name text NOT NULL,                     -- whose key it is: the persons' table, or one on the way to them
     column_name text NOT NULL,
     digest bytea NOT NULL,
-    request bigint NOT NULL REFERENCES platform.erasure_request,
+    request bigint NOT NULL,                      -- by which; it says so, and no more: tombstones outlive requests that a
+                                                  -- restored warehouse has lost
     made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (system, table_name, column_name, digest)
 );
 COMMENT ON TABLE platform.tombstone IS 'Whose rows nobody lets into the warehouse or the lake any more, by keyed digest.';
 CREATE TRIGGER only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON platform.tombstone
     FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
+
+-- Which copies of them outside of the cluster this warehouse knows: noted before a copy is written, and after a replay. A copy
+-- that is not here, or is longer than here, is of a time after the backup that this warehouse was restored from.
+CREATE TABLE platform.tombstone_copy (
+    request bigint PRIMARY KEY,
+    bytes bigint NOT NULL,                        -- copies only grow
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE platform.tombstone_copy IS 'Copies of tombstones in the object store that this warehouse knows.';
+
+-- While tombstones are replayed: whose rows were found and what their keys become, so that whoever goes on gives no others.
+CREATE TABLE platform.tombstone_replay (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    scope bytea NOT NULL,                         -- encrypted, like that of a request; destroyed at the end
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE platform.tombstone_replay IS 'The replay of tombstones that is under way, encrypted; destroyed at its end.';
 
 -- The key of those digests, as its two pads (0004_masking.sql). Renewed, every tombstone would be void: it never is.
 CREATE TABLE platform.tombstone_key (
