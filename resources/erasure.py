@@ -15,6 +15,7 @@ from resources.agenda import agenda
 from resources.dbt import ensure_manifest
 from resources.keys import ensure_keys, load_keys
 from resources.officers import signed_in
+from resources.opening import open_warehouse
 from resources.settings import Settings
 from resources.subjects import find_subjects, systems_with_persons
 from warehouse.catalog.laws import load_laws
@@ -163,7 +164,8 @@ def plan(settings: Settings, request: int) -> tuple[Plan, Survey]:
 
 
 def _kind(settings: Settings, request: int) -> RequestKind:
-    with connect(settings.warehouse(), read_only=True, application="drivetrain erasure") as warehouse:
+    dsn = open_warehouse(settings, read_only=True)
+    with connect(dsn, read_only=True, application="drivetrain erasure") as warehouse:
         return state.read_request(warehouse, request).kind
 
 

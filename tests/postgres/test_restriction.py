@@ -23,7 +23,7 @@ from demo.servers import Servers
 from resources import erasure, restriction
 from resources.reading import query_tiers
 from resources.settings import Settings
-from warehouse.erasure import carrying
+from warehouse.erasure.steps import Steps
 from warehouse.errors import AccessDenied, Busy, ConfigurationError, LegalHold, RequestRefused
 from warehouse.lake.store import Store
 from warehouse.postgres.sessions import connect
@@ -225,11 +225,11 @@ def approved(desk: Desk) -> int:
 def cut_off(desk: Desk, number: int, error: Exception) -> None:
     """The run of an erasure ends when tombstones are there, and nothing is deleted yet."""
 
-    def fail(_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(carrying._Case, "_erase", fail)
+        patch.setattr(Steps, "erase", fail)
         with pytest.raises(type(error)):
             erasure.run(Settings.load(), number, rebuild=NOTHING)
 
