@@ -30,7 +30,7 @@ def rebuild_for(settings: Settings, request: int | None, within: dg.DagsterInsta
         from assets import keys
         from assets.ingestion import history_starts
         from pipelines.cli.output import counted
-        from pipelines.cli.running import run_job
+        from pipelines.cli.running import made_from, run_job
         from pipelines.jobs import INGEST, MODELS, month_tags
         from resources.attempts import REQUEST
 
@@ -38,8 +38,8 @@ def rebuild_for(settings: Settings, request: int | None, within: dg.DagsterInsta
         months = month_tags(history_starts(catalog), dt.datetime.now(dt.UTC).date().replace(day=1))
         raw = [keys.raw(system, name) for system in systems for name in catalog.systems[system].tables]
         summary = run_job(INGEST, tags={**months, **tags}, keys=raw, within=within)
-        if summary.success:
-            summary = run_job(MODELS, tags=tags, within=within)
+        if summary.success:  # others' models name nobody of these
+            summary = run_job(MODELS, tags=tags, keys=made_from(MODELS, raw), within=within)
         if not summary.success:
             reasons = (
                 ", ".join(sorted(set(summary.failures.values()))) or f"{counted(len(summary.checks_failed), 'check')}"

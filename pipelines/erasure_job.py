@@ -82,7 +82,9 @@ def _carried_out(context: dg.OpExecutionContext, settings: Settings, seen: Seen)
     rebuild, tell = rebuild_for(settings, number, context.instance), _steps(context, number)
     if seen.case.waits_for_lake:
         every = erasure.run_batch(settings, rebuild=rebuild, tell=tell, run_id=context.run.run_id)
-        outcome = next(each for each in every if each.request == number)
+        outcome = next((each for each in every if each.request == number), None)
+        if outcome is None:
+            return _Came(STOPPED, "held: see `drivetrain hold list`")
     else:
         at_once = settings.erasure_window.count == 0
         outcome = erasure.run(

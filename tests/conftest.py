@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from ingesting import Bench, Databases, bench_on, databases
 from psycopg import conninfo, sql
+from xdist.scheduler import LoadFileScheduling
 
 from demo.servers import Servers
 
@@ -35,6 +36,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[NOT_RUN] = len(left_out)
         if hasattr(config, "workeroutput"):  # one of several processes: the one that writes the summary is told
             config.workeroutput["not_run"] = len(left_out)
+
+
+class OneWarehouse(LoadFileScheduling):
+    """A file's tests stay together; and those of all files that read the one modelled warehouse, which is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        uses = "modelled: Warehouse" in (Path(self.config.rootpath) / file).read_text(encoding="utf-8")
+        return "the modelled warehouse" if uses else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWarehouse:
+    """How tests are dealt out to processes."""
+    return OneWarehouse(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from pipelines.cli.output import console, counted
 from pipelines.erasing import rebuild_for
@@ -31,7 +28,7 @@ SYSTEM = "logistics"
 REFERENCE = "drivetrain demo"
 #: Of riders with a mail address the one with the most documents; the one who was there first of several.
 _RIDER = """
-SELECT r.id::text, r.email FROM riders AS r LEFT JOIN rider_documents AS d ON d.rider_id = r.id
+SELECT r.id::text, r.email, to_jsonb(r)::text FROM riders AS r LEFT JOIN rider_documents AS d ON d.rider_id = r.id
  WHERE r.email IS NOT NULL GROUP BY r.id ORDER BY count(d.*) DESC, r.id LIMIT 1
 """
 
@@ -59,19 +56,18 @@ def erase_one(settings: Settings, tell: Callable[[str], None]) -> Erased:
     if request is not None and request.state.startswith("completed"):
         number = erasure.certificates(settings, request.id)[-1][0]
         return Erased(request.id, request.state, erasure.tell(settings, request.id).tasks, number, None)
-    before = _rows(settings, "riders") if request is None else {}
+    account = ""
     if request is None:
         tell("a rider asks to be erased")
-        rider, mail = _choose(settings)
+        rider, mail, account = _choose(settings)
         _upload(settings, rider)
         now = dt.datetime.now(dt.UTC)
         request = erasure.file_request(settings, "erasure", "dpdp", [Identifier("email", mail)], now, REFERENCE).request
         erasure.confirm(settings, request.id, [(SYSTEM, rider)])
-        before = {rider: before[rider]}
     _approve(settings, request, tell)
     outcome = erasure.run(settings, request.id, rebuild=rebuild_for(settings, request.id), tell=tell)
     tell("somebody brings the rider back")
-    kept_out = _bring_back(settings, before) if before and outcome.certificate else None
+    kept_out = _bring_back(settings, account) if account and outcome.certificate else None
     return Erased(request.id, outcome.state, outcome.tasks, outcome.certificate, kept_out)
 
 
@@ -101,10 +97,11 @@ def _approve(settings: Settings, request: Request, tell: Callable[[str], None]) 
         erasure.approve(settings, request.id, plan.sha256, dt.timedelta(days=1))
 
 
-def _choose(settings: Settings) -> tuple[str, str]:
+def _choose(settings: Settings) -> tuple[str, str, str]:
+    """A rider's key and mail address, and the account as JSON."""
     with _database(settings) as connection:
-        ((rider, mail),) = connection.execute(_RIDER).fetchall()
-        return rider, mail
+        ((rider, mail, account),) = connection.execute(_RIDER).fetchall()
+        return rider, mail, account
 
 
 def _upload(settings: Settings, rider: str) -> None:
@@ -119,30 +116,20 @@ def _upload(settings: Settings, rider: str) -> None:
         folder.put(key, hashlib.sha256(key.encode()).digest())
 
 
-def _rows(settings: Settings, table: str) -> dict[str, dict[str, Any]]:
-    with _database(settings) as connection, connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
-        return {str(row["id"]): row for row in cursor}
-
-
-def _bring_back(settings: Settings, accounts: Mapping[str, dict[str, Any]]) -> int:
-    """Put accounts back as a restored database would, and ingest them: how many are left out. Then they go again."""
+def _bring_back(settings: Settings, account: str) -> int:
+    """Put an account back as a restored database would, and ingest it: the rows left out. Then it goes again."""
     system = settings.catalog().systems[SYSTEM]
     with _database(settings) as connection:
-        for account in accounts.values():
-            values = [Jsonb(value) if isinstance(value, dict | list) else value for value in account.values()]
-            connection.execute(
-                sql.SQL("INSERT INTO riders ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
-                    sql.SQL(", ").join(map(sql.Identifier, account)),
-                    sql.SQL(", ").join([sql.Placeholder()] * len(account)),
-                ),
-                values,
-            )
+        ((rider,),) = connection.execute(
+            "INSERT INTO riders OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::riders, %s::jsonb)"
+            " RETURNING id",
+            (account,),
+        ).fetchall()
         try:
             with open_snapshot(settings.primary(SYSTEM), None) as snapshot:
                 return ingest_table(snapshot, settings.warehouse(), system, "riders").kept_out
         finally:
-            connection.execute("DELETE FROM riders WHERE id::text = ANY(%s)", (list(accounts),))
+            connection.execute("DELETE FROM riders WHERE id = %s", (rider,))
 
 
 def _database(settings: Settings) -> psycopg.Connection[Any]:

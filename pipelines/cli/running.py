@@ -166,6 +166,21 @@ def rules_behind(name: str, keys: Iterable[Any]) -> set[Any]:
     return {check for check in checks if check.asset_key in behind and is_raw(check.asset_key)}
 
 
+def made_from(name: str, raw: Iterable[Any]) -> set[Any]:
+    """A job's assets that stand on raw tables, over however many others.
+
+    Args:
+        name: the job.
+        raw: keys of the tables.
+    """
+    import dagster as dg
+
+    from pipelines.definitions import defs
+
+    below = dg.AssetSelection.assets(*raw).downstream(include_self=False).resolve(defs.resolve_asset_graph())
+    return set(below & defs.resolve_job_def(name).asset_layer.asset_graph.materializable_asset_keys)
+
+
 def models_left(name: str, summary: RunSummary) -> set[Any]:
     """Models that a failed run of a job did not make, though they stand on nothing that failed.
 

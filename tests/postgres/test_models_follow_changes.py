@@ -194,6 +194,7 @@ def test_a_model_refreshed_by_changes_is_what_it_would_be_made_anew(models: Mode
     assert models.rows("board") == sorted(expected, key=repr)
 
 
+@pytest.mark.slow
 def test_the_comparison_notices_a_wrong_figure_and_a_lost_row(models: Models) -> None:
     table = f"{models.bench.name}.sums"
     models.bench.warehouse(
@@ -207,6 +208,7 @@ def test_the_comparison_notices_a_wrong_figure_and_a_lost_row(models: Models) ->
     assert models.compared("sums").agrees
 
 
+@pytest.mark.slow
 def test_nothing_is_compared_while_changes_wait(models: Models) -> None:
     models.bench.source("UPDATE facts SET amount = amount + 1 WHERE id = (SELECT min(id) FROM facts)")
     models.ingest()
@@ -281,6 +283,7 @@ def test_a_table_is_replaced_under_its_readers(models: Models) -> None:
     assert "=r/" in acl[0]
 
 
+@pytest.mark.slow
 def test_rows_that_break_a_constraint_are_not_published(models: Models) -> None:
     bench, (key, columns) = models.bench, CONTRACTS["board"]
     models.contract("board", key, columns, check="total > -1000000")

@@ -169,6 +169,7 @@ def test_after_any_changes_they_are_right(shop: Shop, seed: int) -> None:
     shop.assert_right()
 
 
+@pytest.mark.slow
 def test_ratings_go_with_their_order_and_come_back(shop: Shop) -> None:
     order, of_shop = shop.one(
         "SELECT order_id, shop_id FROM marts.fct_shop_order_parts WHERE is_delivered AND ratings > 0 LIMIT 1"

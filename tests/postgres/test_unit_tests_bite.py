@@ -27,6 +27,10 @@ ROOT = Path(__file__).parents[2]
 NAIVE = ROOT / "tests" / "naive_marts"
 
 
+#: Whole projects are built for it, each wrong in one place.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def warehouse(servers: Servers) -> Iterator[str]:
     """A warehouse with every raw table, ingested from applications where nothing happened yet."""

@@ -19,7 +19,7 @@ from warehouse.erasure.survey import ACTIONS, replacement
 from warehouse.errors import LegalHold, TransientError
 from warehouse.postgres.introspection import read_table
 from warehouse.postgres.sessions import Connection
-from warehouse.state.tasks import read_tasks
+from warehouse.state.tasks import begin_task, end_task, read_tasks
 from warehouse.state.tiered import tiered
 
 
@@ -91,7 +91,7 @@ def _failing(cases: Sequence[Case]) -> Generator[None]:
 
 def _pass(estate: Estate, cases: Sequence[Case], name: str, table: str, each: Kept, run_id: str | None) -> None:
     """One table for all; how many rows of it are whose is counted before."""
-    system, operator = estate.catalog.systems[name], cases[0].operator
+    system, operator, place = estate.catalog.systems[name], cases[0].operator, f"{name}.{table}"
     if read_table(operator, system.raw_schema, table) is None:
         return
     concerned = [case for case in cases if name in case.steps.kept and table in case.steps.kept[name].scope.values]
@@ -107,6 +107,16 @@ def _pass(estate: Estate, cases: Sequence[Case], name: str, table: str, each: Ke
         for case in concerned
     }  # fmt: skip
 
+    planned = {
+        case.request.id
+        for case in concerned
+        if any((task.store, task.place) == ("lake", place) for task in read_tasks(case.operator, case.request.id))
+    }
+    action = system.tables[table].erasure.action
+    touched = [case for case in concerned if rows[case.request.id] or case.request.id in planned]
+    for case in touched:
+        begin_task(case.operator, case.request.id, "lake", place, action)
+
     def permitted(connection: Connection) -> None:
         for case in concerned:
             case.steps.permitted(connection)
@@ -116,11 +126,8 @@ def _pass(estate: Estate, cases: Sequence[Case], name: str, table: str, each: Ke
         estate.places(name), system, table, each.scope.about(table), f"requests {numbers}",
         replacement(system, table, each), permitted=permitted, run_id=run_id,
     )  # fmt: skip
-    for case in concerned:
-        planned = {(task.store, task.place) for task in read_tasks(case.operator, case.request.id)}
-        if rows[case.request.id] or ("lake", f"{name}.{table}") in planned:
-            action = system.tables[table].erasure.action
-            case.steps.did("lake", f"{name}.{table}", action, rows[case.request.id])
+    for case in touched:
+        end_task(case.operator, case.request.id, "lake", place, rows[case.request.id])
 
 
 def _together(every: Sequence[Mapping[str, Kept]]) -> dict[str, Kept]:
