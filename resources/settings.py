@@ -249,7 +249,8 @@ class Settings:
             ConfigurationError: it is no age; or databases of one's own are set, and nobody said.
         """
         text = self.get("BACKUPS_KEPT")
-        if text is None and any(name.startswith("DRIVETRAIN_") and name.endswith("_DSN") for name in self.values):
+        own = {"DRIVETRAIN_WAREHOUSE_DSN", *(f"DRIVETRAIN_{name.upper()}_DSN" for name in self.catalog().systems)}
+        if text is None and own & self.values.keys():
             raise ConfigurationError(
                 "nobody said how long backups of these databases are kept, and a certificate of erasure states it",
                 hint="Set DRIVETRAIN_BACKUPS_KEPT, for example to 30 days; or to none.",

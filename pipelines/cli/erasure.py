@@ -6,25 +6,30 @@ import dataclasses
 import datetime as dt
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.requests_shown import (
+    outcome_as_json,
+    person_as_json,
+    say_next,
+    show_outcome,
+    show_persons,
+    show_plan,
+    show_requests,
+    show_told,
+    told_as_json,
+)
 from pipelines.cli.subject import read_identifiers
-from pipelines.cli.verification import rows_by_place, show_verdict, verdict_as_json
 from pipelines.erasing import rebuild_for
 from resources import erasure
 from resources.settings import Settings
 from warehouse.catalog.age import Age, parse_age
 from warehouse.catalog.model import IdentifierKind, Law
-from warehouse.erasure.carrying import Outcome
-from warehouse.erasure.persons import Match
 from warehouse.errors import ConfigurationError, listed
-from warehouse.state.agenda import next_step
-from warehouse.state.requests import DENIALS, Request, RequestKind
+from warehouse.state.requests import DENIALS, RequestKind
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,11 +75,16 @@ def request(
     with _working("Filing …", settings):
         filed = erasure.file_request(settings, _kind(kind), _law(law), identifiers, asked_at, reference)
     if json:
-        show_json({"request": _as_json(filed.request), "persons": [_person(match) for match in filed.matches]})
+        show_json(
+            {
+                "request": dataclasses.asdict(filed.request),
+                "persons": [person_as_json(match) for match in filed.matches],
+            }
+        )
         return
     console.print(f"Request {filed.request.id} is filed; answer it by {filed.request.due_at:%Y-%m-%d}.")
-    _show_persons(filed.matches)
-    _say_next(filed.request)
+    show_persons(filed.matches)
+    say_next(filed.request)
 
 
 @app.command()
@@ -84,9 +94,9 @@ def persons(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = Fals
     with _working("Looking …", settings):
         found = erasure.persons_of(settings, number)
     if json:
-        show_json({"persons": [_person(match) for match in found]})
+        show_json({"persons": [person_as_json(match) for match in found]})
     else:
-        _show_persons(found)
+        show_persons(found)
 
 
 @app.command()
@@ -113,7 +123,7 @@ def confirm(
     else:
         systems = ", ".join(sorted({system for system, _ in confirmed}))
         console.print(f"Request {number} is about {counted(len(confirmed), 'person')} ({systems}).")
-        _say_next(found)
+        say_next(found)
 
 
 @app.command()
@@ -125,7 +135,7 @@ def plan(number: Annotated[int, _NUMBER], json: Annotated[bool, _JSON] = False) 
     if json:
         show_json({"request": number, "sha256": sealed.sha256, "plan": sealed.document})
         return
-    _show_plan(sealed.document)
+    show_plan(sealed.document)
     console.print(f"Plan {sealed.sha256[:12]} of request {number} is sealed; nothing was deleted.")
     console.print(
         f"  Next, by somebody else: `drivetrain erasure approve {number} --plan {sealed.sha256[:12]}`", style="dim"
@@ -150,7 +160,7 @@ def approve(
     console.print(
         f"Request {number} is approved by {approval.approved_by} until {approval.expires_at:%Y-%m-%d %H:%M} UTC."
     )
-    _say_next(erasure.tell(settings, number).request)
+    say_next(erasure.tell(settings, number).request)
 
 
 @app.command()
@@ -210,9 +220,9 @@ def run(
         rebuild = rebuild_for(settings, number)
         outcome = erasure.run(settings, number, rebuild=rebuild, tell=progress.update, lake=not batched)
     if json:
-        show_json(_outcome(outcome))
+        show_json(outcome_as_json(outcome))
     else:
-        _show_outcome(outcome)
+        show_outcome(outcome)
     if outcome.verdict is not None and not outcome.certificate:
         raise typer.Exit(1)
 
@@ -232,9 +242,9 @@ def batch(
     with console.status("Erasing …") as progress, platform(settings, progress.update):
         outcomes = erasure.run_batch(settings, rebuild=rebuild_for(settings, None), only_due=due, tell=progress.update)
     if json:
-        show_json({"requests": [_outcome(outcome) for outcome in outcomes]})
+        show_json({"requests": [outcome_as_json(outcome) for outcome in outcomes]})
     for outcome in outcomes if not json else ():
-        _show_outcome(outcome)
+        show_outcome(outcome)
     if not outcomes and not json:
         console.print("No request waits for the lake." if not due else "No request that waits for the lake is due.")
     if not all(outcome.certificate for outcome in outcomes):
@@ -252,41 +262,16 @@ def status(
         with _working("Reading …", settings):
             found = erasure.requests(settings)
         if json:
-            show_json({"requests": [_as_json(each) for each in found]})
+            show_json({"requests": [dataclasses.asdict(each) for each in found]})
         else:
-            _show_requests(found)
+            show_requests(found)
         return
     with _working("Reading …", settings):
         told = erasure.tell(settings, number)
     if json:
-        show_json(
-            {
-                "request": _as_json(told.request),
-                "persons": [{"system": each.system, "matched": each.matched} for each in told.persons],
-                "plan": None if told.plan is None else {"sha256": told.plan.sha256, **told.plan.document},
-                "approval": None if told.approval is None else dataclasses.asdict(told.approval),
-            }
-        )
-        return
-    found = told.request
-    console.print(f"Request {found.id} ({found.kind}, {found.law}): [bold]{found.state}[/]{_because(found)}")
-    console.print(
-        f"  received {found.received_at:%Y-%m-%d}, due {found.due_at:%Y-%m-%d}, filed by {found.requested_by}"
-    )
-    if told.persons:
-        console.print(
-            f"  about {counted(len(told.persons), 'person')}: {', '.join(sorted({p.system for p in told.persons}))}"
-        )
-    if told.plan is not None:
-        _show_plan(told.plan.document)
-        console.print(f"  plan {told.plan.sha256[:12]}")
-    if told.approval is not None:
-        console.print(f"  approved by {told.approval.approved_by}, until {told.approval.expires_at:%Y-%m-%d %H:%M} UTC")
-    _say_next(found, told.plan.sha256[:12] if told.plan else "")
-
-
-def _because(found: Request) -> str:
-    return f" ({escape(found.reason)})" if found.reason else ""
+        show_json(told_as_json(told))
+    else:
+        show_told(told)
 
 
 @contextmanager
@@ -314,95 +299,3 @@ def _split(text: str) -> tuple[str, str]:
     if not colon or not key:
         raise ConfigurationError(f"--person {system}...: write system:key", hint="For example bikenode:4711.")
     return system, key
-
-
-def _say_next(found: Request, sha256: str = "") -> None:
-    text = next_step(found, sha256)
-    if text:
-        console.print(f"  Next: {text}", style="dim")
-
-
-def _show_requests(found: Sequence[Request]) -> None:
-    if not found:
-        console.print("There are no requests.")
-        return
-    table = Table("request", "kind", "law", "state", "received", "due", "filed by", "reference", box=None)
-    for each in found:
-        answered = each.state.startswith(("completed", "denied", "revoked")) or (
-            each.kind == "restriction" and each.state == "restricting"
-        )
-        late = each.due_at < dt.datetime.now(dt.UTC) and not answered
-        due = f"{each.due_at:%Y-%m-%d}"
-        table.add_row(
-            str(each.id), each.kind, each.law, each.state, f"{each.received_at:%Y-%m-%d}",
-            f"[red]{due} overdue[/]" if late else due, each.requested_by, escape(each.reference),
-        )  # fmt: skip
-    console.print(table)
-
-
-def _show_persons(matches: Sequence[Match]) -> None:
-    if not matches:
-        console.print("Nobody is known by these.")
-        return
-    table = Table("system", "person", "account since", "matched", "known by", box=None, header_style="bold")
-    for match in matches:
-        shown = "\n".join(f"{column} {value}" for column, value in match.shown.items())
-        table.add_row(match.system, match.key, match.since or "", ", ".join(sorted(match.kinds)), escape(shown))
-    console.print(table)
-
-
-def _show_plan(document: Any) -> None:
-    table = Table("store", "what", "action", "rows", "kept by", box=None, header_style="bold")
-    table.columns[3].justify = "right"
-    table.columns[1].overflow = table.columns[4].overflow = "fold"
-    for line in document["lines"]:
-        rows = f"{line['expected']:,}"
-        files = f" ({counted(line['files'], 'file')})" if line["files"] else ""
-        table.add_row(line["store"], line["place"], line["action"], rows + files, escape(line["basis"]))
-    console.print(table if document["lines"] else "There is nothing of the person anywhere.")
-    for each in document["spared"]:
-        console.print(f"  stays: {each['place']}: {escape(each['reason'])}", style="dim", soft_wrap=True)
-    for text in document["notes"]:
-        console.print(f"  {escape(text)}", style="dim", soft_wrap=True)
-
-
-def _show_outcome(outcome: Outcome) -> None:
-    gone = sum(outcome.done.values())
-    console.print(f"Request {outcome.request}: [bold]{outcome.state}[/]; {counted(gone, 'row')} went or changed.")
-    if outcome.verdict is None:
-        console.print("  Months in the lake wait for those of others, hidden from every reader.")
-        console.print(f"  At once instead: `drivetrain erasure run {outcome.request}`", style="dim")
-        return
-    show_verdict(outcome.verdict)
-    for (store, place), rows in sorted(outcome.residual.items()):
-        if (store, place) not in outcome.verdict.left:
-            console.print(f"  [red]left[/] {place} ({store}): {counted(rows, 'row')}")
-    if outcome.certificate:
-        console.print(f"  certificate {outcome.certificate}")
-        console.print(
-            f"  Next: `drivetrain certificate save {outcome.request} FILE` for the person's answer", style="dim"
-        )
-    else:
-        console.print(f"  Next: mend what is in the way, then `drivetrain erasure run {outcome.request}`", style="dim")
-
-
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "request": outcome.request,
-        "state": outcome.state,
-        "tasks": [dataclasses.asdict(task) for task in outcome.tasks],
-        "residual": rows_by_place(outcome.residual),
-        "verdict": verdict_as_json(outcome.verdict) if outcome.verdict else None,
-        "certificate": outcome.certificate or None,
-    }
-
-
-def _as_json(found: Request) -> dict[str, Any]:
-    return dataclasses.asdict(found)
-
-
-def _person(match: Match) -> dict[str, Any]:
-    return {
-        "system": match.system, "key": match.key, "since": match.since, "region": match.region,
-        "matched": sorted(match.kinds), "shown": dict(match.shown),
-    }  # fmt: skip

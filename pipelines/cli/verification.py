@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from rich.markup import escape
 from pipelines.cli.output import console, counted, show_json
 from resources import erasure
 from resources.settings import Settings
-from warehouse.erasure.witness import Verdict
+from warehouse.erasure.witness import Mention, Verdict
 
 
 def verify(
@@ -47,7 +47,12 @@ def show_verdict(verdict: Verdict) -> None:
         console.print(f"  [red]left[/] {escape(place)} ({store}): {counted(count, 'row')}", soft_wrap=True)
     for each in verdict.unseen:
         console.print(f"  [red]not looked at[/] {escape(each)}", soft_wrap=True)
-    for each in verdict.mentions:
+    show_mentions(verdict.mentions)
+
+
+def show_mentions(mentions: Sequence[Mention]) -> None:
+    """Rows of others that an officer has to read."""
+    for each in mentions:
         keys = ", ".join("/".join(key) for key in each.keys[:10])
         console.print(
             f"  to be read: {escape(each.place)}.{each.column} ({each.store}) may mean the person in"

@@ -216,6 +216,25 @@ def test_it_is_certified_and_names_nobody(desk: Desk) -> None:
     assert desk("auditor", "erasure", "verify", str(number), "--json")["clean"]
 
 
+def test_what_others_wrote_of_them_is_for_somebody_to_read(desk: Desk) -> None:
+    """It is told by key, without a word of it, as long as the request is there; and not changed."""
+    desk.bench.source("INSERT INTO messages VALUES (60, 5, 6, 'ask rider3@example.org')")
+    desk.bench.ingest("messages")
+    desk.patch.setattr(Settings, "verifier_of_dagster", lambda _: None)  # in these tests it is the warehouse itself
+    number = approved(desk)
+    outcome = run(desk, number)
+    assert (outcome.state, outcome.residual) == ("completed_with_retention", {})
+    told = desk("auditor", "erasure", "status", str(number), "--json")
+    found = {(each["store"], each["place"].partition(".")[2]): each["keys"] for each in told["mentions"]}
+    assert found["operational", "messages"] == found["warehouse", "messages"] == [["60"]]
+    assert "rider3@" not in str(told)
+    certificate = certificate_of(desk, number)
+    assert certificate.verification.mentions == sum(each["rows"] for each in told["mentions"])
+    assert told["certificates"] == [certificate.number] and all(task["residual"] == 0 for task in told["tasks"])
+    assert desk("auditor", "erasure", "status", str(number))["exit"] == 0
+    assert desk.bench.source("SELECT body FROM messages WHERE id = 60") == [("ask rider3@example.org",)]
+
+
 def test_backups_that_have_the_person_still_are_waited_for(desk: Desk) -> None:
     """What a request keeps to itself is kept until the last of them is gone; then the request is over."""
     desk.patch.setenv("DRIVETRAIN_BACKUPS_KEPT", "30 days")
