@@ -269,7 +269,7 @@ def _watching(
 def models_built_today(settings: Settings) -> str | None:
     """The last run that built all models, if they need not be built again.
 
-    That is: the dbt project is the same, no row has entered the warehouse since, and it was today (UTC), because some
+    That is: the dbt project is the same, no run has brought a row into the warehouse since, and it was today (UTC), because some
     models look at the date.
     """
     import dagster as dg
@@ -277,7 +277,9 @@ def models_built_today(settings: Settings) -> str | None:
     from pipelines.jobs import MODELS
 
     with connect(settings.warehouse(), read_only=True) as connection:
-        row = connection.execute("SELECT extract(epoch FROM max(committed_at)) FROM platform.load").fetchone()
+        row = connection.execute(
+            "SELECT extract(epoch FROM max(committed_at)) FROM platform.load WHERE run_id IS NOT NULL"
+        ).fetchone()
     last_load = float(row[0]) if row and row[0] is not None else 0.0
     with dg.DagsterInstance.get() as instance:
         records = instance.get_run_records(

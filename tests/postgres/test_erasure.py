@@ -498,13 +498,17 @@ def test_a_copy_that_was_made_for_the_person_goes_too(desk: Desk) -> None:
     assert (copies.expected, copies.actual, copies.residual) == (1, 1, 0)
 
 
-def cut_off(original: Any, after: bool) -> Any:
-    """A call ends the process, before or after its work."""
+def cut_off(original: Any, after: bool, at: int = 1) -> Any:
+    """The call of that number ends the process, before or after its work."""
+    calls = 0
 
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        if after:
-            original(*arguments, **options)
-        raise CutOff
+        nonlocal calls
+        calls += 1
+        answer = original(*arguments, **options) if calls < at or after else None
+        if calls == at:
+            raise CutOff
+        return answer
 
     return wrapped
 
