@@ -269,8 +269,8 @@ def _watching(
 def models_built_today(settings: Settings) -> str | None:
     """The last run that built all models, if they need not be built again.
 
-    That is: the dbt project is the same, no run has brought a row into the warehouse since, and it was today (UTC), because some
-    models look at the date.
+    That is: the dbt project is the same, no run has brought a row into the warehouse since, and it was today (UTC),
+    because some models look at the date.
     """
     import dagster as dg
 
