@@ -225,16 +225,7 @@ def run(
     run_id: str | None = None,
     lake: bool = True,
 ) -> Outcome:
-    """Carry an approved request out, or go on where it was cut off; its months in the ``lake`` at once, or not yet.
-
-    Raises:
-        RequestRefused: it asks for a copy: nothing of the person is deleted for it.
-    """
-    if _kind(settings, request) == "export":
-        raise RequestRefused(
-            f"request {request} asks for a copy of the data, not to erase it",
-            hint=f"Nothing was deleted. `drivetrain export run {request}`.",
-        )
+    """Carry an approved request out, or go on where it was cut off; its months in the ``lake`` at once, or not yet."""
     return run_request(estate(settings), request, rebuild=rebuild, tell=tell, run_id=run_id, lake=lake)
 
 

@@ -122,9 +122,15 @@ def opened(estate: Estate, operator: Connection, request: int, tell: Callable[[s
     """A request that can be carried out.
 
     Raises:
-        RequestRefused: it cannot, in its state.
+        RequestRefused: it cannot, in its state; or it asks for something else, for which nothing is deleted.
     """
     found = read_request(operator, request)
+    if found.kind != "erasure":
+        asks = "asks for a copy of the data, not to erase it" if found.kind == "export" else "is for restriction"
+        raise RequestRefused(
+            f"request {request} {asks}",
+            hint=f"Nothing was deleted. `drivetrain erasure status {request}` says what is next.",
+        )
     plan = read_plan(operator, request)
     sealed = read_scope(operator, request)
     if plan is None or sealed is None or found.state not in ("approved", *_UNDER_WAY, "failed_needs_operator"):
