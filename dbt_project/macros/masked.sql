@@ -6,8 +6,9 @@
   `small_cells: {riders: [rides, distance_km]}` leaves those figures NULL where `riders` is below the variable `fewest_persons`.
 
   Rows of persons whose data may not be used for now (platform.restriction) are hidden by the columns that lead to a person:
-  `subjects: ["bike_id -> bikes.id"]` in the meta, and a mart's person columns. A view that hides rows is a security
-  barrier: nothing of an analyst's query is computed from a row that is hidden.
+  `subjects: ["bike_id -> bikes.id"]` in the meta, and a mart's person columns. The masked view then stands on one of schema
+  `unrestricted` that has the rows of everybody else. This one is a security barrier, so that nothing of an analyst's query is
+  computed from a row that is hidden; the masks are above it, computed of those rows alone that a query asks for.
 
   Each view is made by a hook within the transaction of its model, so it is there again when the model was made anew. One
   that would not change is left alone: replacing a view waits for whoever reads it.
@@ -21,16 +22,14 @@
         {%- set types = column_types() if personal else {} -%}
         {%- set small = small_cells() -%}
         {%- set ways = ways_to_persons() -%}
+        {%- set below = 'unrestricted.' ~ adapter.quote(name) if ways else this -%}
         {%- set definition -%}
-            create or replace view masked.{{ adapter.quote(name) }} with (security_barrier = {{ 'on' if ways else 'off' }}) as select
+            create or replace view masked.{{ adapter.quote(name) }} as select
             {%- for column in model.columns.values() %}
                 {%- set masked = masked_value(column, personal.get(column.name), types.get(column.name), small) %}
                 {{ masked }} as {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}
             {%- endfor %}
-            from {{ this }} as unmasked
-            {%- for way in ways %}
-                {{ 'where' if loop.first else 'and' }} {{ not_restricted(*way) }}
-            {%- endfor %}
+            from {{ below }} as unmasked
         {%- endset -%}
         {%- set comments -%}
             comment on view masked.{{ adapter.quote(name) }} is {{ literal(model.description) }};
@@ -42,26 +41,47 @@
                     ~ (' [NULL where ' ~ small[column.name] ~ ' < ' ~ var('fewest_persons') ~ ']' if column.name in small else '')
                 ) }};
             {%- endfor %}
+            if exists (select from pg_roles where rolname = 'analyst') then
+                grant select on masked.{{ adapter.quote(name) }} to analyst;
+            end if;
         {%- endset -%}
         do $masked_view$
         begin
-            if platform.view_differs('masked.{{ name }}', '{{ local_md5(definition ~ comments) }}') then
-                begin
-                    {{ definition }};
-                exception when invalid_table_definition then
-                    drop view masked.{{ adapter.quote(name) }} cascade;
-                    {{ definition }};
-                end;
-                {{ comments }}
-                if exists (select from pg_roles where rolname = 'analyst') then
-                    grant select on masked.{{ adapter.quote(name) }} to analyst;
-                end if;
-                {{ view_recorded('masked.' ~ name, local_md5(definition ~ comments)) }}
-            end if;
+            {%- if ways %}
+                {{ replaced('unrestricted', name, unrestricted(ways)) }}
+            {%- endif %}
+            {{ replaced('masked', name, definition, comments) }}
         end
         $masked_view$
     {%- endif -%}
 {% endmacro %}
+
+{# The current model's rows but for those of restricted persons. #}
+{% macro unrestricted(ways) -%}
+    create or replace view unrestricted.{{ adapter.quote(this.identifier) }} with (security_barrier) as select
+    {%- for column in model.columns.values() %}
+        unmasked.{{ adapter.quote(column.name) }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    from {{ this }} as unmasked
+    {%- for way in ways %}
+        {{ 'where' if loop.first else 'and' }} {{ not_restricted(*way) }}
+    {%- endfor %}
+{%- endmacro %}
+
+{# Statements of a DO block: make a view unless it is there as it would be. #}
+{% macro replaced(schema, name, definition, then='') %}
+    {%- set digest = local_md5(definition ~ then) -%}
+            if platform.view_differs('{{ schema }}.{{ name }}', '{{ digest }}') then
+                begin
+                    {{ definition }};
+                exception when invalid_table_definition then
+                    drop view {{ schema }}.{{ adapter.quote(name) }} cascade;
+                    {{ definition }};
+                end;
+                {{ then }}
+                {{ view_recorded(schema ~ '.' ~ name, digest) }}
+            end if;
+{%- endmacro %}
 
 {# Hook at the end of a run: rights for analysts, and no view without a model. #}
 {% macro tidy_masked() %}
@@ -80,6 +100,17 @@
                 returning split_part(v.name, '.', 2)
             loop
                 execute format('drop view if exists masked.%I', gone);
+            end loop;
+            for gone in
+                select c.relname from pg_class as c
+                where c.relnamespace = 'unrestricted'::regnamespace and not exists (
+                    select from pg_depend as d inner join pg_rewrite as r on d.objid = r.oid
+                    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
+                    and r.ev_class <> c.oid
+                )
+            loop
+                execute format('drop view unrestricted.%I', gone);
+                delete from platform.model_view as v where v.name = 'unrestricted.' || gone;
             end loop;
             perform platform.let_analysts_read();
         end

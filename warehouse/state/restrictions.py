@@ -79,10 +79,13 @@ def read_restricted(connection: Connection) -> list[Restricted]:
 def views_that_show_all(connection: Connection) -> set[str]:
     """Masked views that leave nobody out: they have no rows of persons, or are older than restrictions are."""
     rows = connection.execute(
-        "SELECT split_part(name, '.', 2) FROM platform.model_view WHERE starts_with(name, 'masked.') AND NOT EXISTS ("
-        " SELECT FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid"
-        " WHERE r.ev_class = to_regclass(name) AND d.refclassid = 'pg_class'::regclass"
-        " AND d.refobjid = 'platform.restriction'::regclass)"
+        "WITH RECURSIVE stands_on (name, relation) AS ("
+        " SELECT name, to_regclass(name)::oid FROM platform.model_view WHERE starts_with(name, 'masked.')"
+        " UNION SELECT s.name, d.refobjid FROM stands_on AS s JOIN pg_rewrite AS r ON r.ev_class = s.relation"
+        " JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid"
+        " AND d.refclassid = 'pg_class'::regclass)"
+        " SELECT split_part(name, '.', 2) FROM stands_on GROUP BY name"
+        " HAVING bool_and(relation IS DISTINCT FROM 'platform.restriction'::regclass)"
     )
     return {name for (name,) in rows}
 
