@@ -28,7 +28,7 @@ SYSTEM = "logistics"
 #: By which a later demo finds the request again.
 REFERENCE = "drivetrain demo"
 #: Who was on the road first: their ways are in the lake by now.
-_FIRST = "SELECT rider_id FROM logistics.location_logs GROUP BY rider_id ORDER BY min(recorded_at), rider_id LIMIT 20"
+_FIRST = "SELECT rider_id FROM logistics.location_logs GROUP BY rider_id ORDER BY min(created_at), rider_id LIMIT 20"
 #: Of these with a mail address the one with the most documents.
 _RIDER = """
 SELECT r.id::text, r.email, to_jsonb(r)::text FROM riders AS r LEFT JOIN rider_documents AS d ON d.rider_id = r.id
