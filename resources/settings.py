@@ -40,6 +40,7 @@ KNOWN = {
     "DRIVETRAIN_DAGSTER_DSN": "the database of Dagster's own storage",
     "DRIVETRAIN_<SYSTEM>_DSN": "a system's operational database",
     "DRIVETRAIN_<SYSTEM>_MAINTENANCE_DSN": "the same, as a member of its tables' owner: for its partitions",
+    "DRIVETRAIN_<SYSTEM>_CAPTURE_DSN": "the same, with the attribute REPLICATION: for its log, if changes are captured",
     "DRIVETRAIN_<SYSTEM>_REPLICA_DSN": "its replica, which ingestion prefers",
     "DRIVETRAIN_<SYSTEM>_REDIS_URL": "its cache, which an erasure reaches: redis:// or rediss://",
     "DRIVETRAIN_LAKE_URL": "the cold tier: file:// or s3://",
@@ -328,6 +329,16 @@ class Settings:
         return self._dsn(
             name, (lambda: self.servers().maintenance_dsn(system)) if system in SYSTEMS and not own else None
         )
+
+    def capture(self, system: str) -> Dsn:
+        """A system's operational database, for a role that may read its log.
+
+        Raises:
+            ConfigurationError: no DSN is set, and no embedded server has the system.
+        """
+        name = f"DRIVETRAIN_{system.upper()}_CAPTURE_DSN"
+        own = f"DRIVETRAIN_{system.upper()}_DSN" in self.values  # the embedded server is then not the one meant
+        return self._dsn(name, (lambda: self.servers().capture_dsn(system)) if system in SYSTEMS and not own else None)
 
     def replica(self, system: str) -> Dsn | None:
         """A system's replica, where one is declared. The embedded replica serves the embedded primary only."""

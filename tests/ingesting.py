@@ -64,6 +64,10 @@ class Databases:
         return Dsn(self.servers.server("operational").dsn(self.source, READER), "PRIMARY")
 
     @property
+    def log(self) -> Dsn:
+        return Dsn(self.servers.server("operational").dsn(self.source, "drivetrain_capturer"), "CAPTURE")
+
+    @property
     def replica(self) -> Dsn:
         return Dsn(self.servers.server("replica").dsn(self.source, READER), "REPLICA")
 

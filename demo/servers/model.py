@@ -27,6 +27,8 @@ SUPERUSER = "postgres"
 READER = "drivetrain_reader"
 MAINTAINER = "drivetrain_maintainer"
 """Acts for the owners of the applications' tables: partitions are made by nobody less."""
+CAPTURER = "drivetrain_capturer"
+"""Reads the log of what changes; of the tables themselves nothing."""
 REPLICATION = "drivetrain_replication"
 PLATFORM = "drivetrain"
 ORCHESTRATOR = "drivetrain_dagster"
@@ -37,7 +39,7 @@ OFFICERS = ("requester", "approver", "auditor")
 """Reads schema ``masked`` of the warehouse, and nothing else."""
 VERIFIER = "verifier"
 """Reads all of the warehouse and of Dagster's database, to prove that an erased person is nowhere; writes nothing."""
-ROLES = (SUPERUSER, READER, MAINTAINER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS, VERIFIER)
+ROLES = (SUPERUSER, READER, MAINTAINER, CAPTURER, REPLICATION, PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS, VERIFIER)
 
 SLOT = "drivetrain_replica"
 

@@ -20,6 +20,7 @@ from psycopg import sql
 from demo.servers.cluster import connect
 from demo.servers.model import (
     ANALYST,
+    CAPTURER,
     DATABASES,
     MAINTAINER,
     OFFICERS,
@@ -47,6 +48,7 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
     READER: "LOGIN BYPASSRLS",
     # What it may do follows from the owners that it is a member of (demo.generate).
     MAINTAINER: "LOGIN",
+    CAPTURER: "LOGIN REPLICATION",
     REPLICATION: "LOGIN REPLICATION",
     PLATFORM: "LOGIN",
     ORCHESTRATOR: "LOGIN",
@@ -56,7 +58,7 @@ ATTRIBUTES: Mapping[str, LiteralString] = {
 }
 OWNERS: Mapping[str, str] = {"warehouse": PLATFORM, "dagster": ORCHESTRATOR}
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
-    OPERATIONAL: (READER, MAINTAINER, REPLICATION),
+    OPERATIONAL: (READER, MAINTAINER, CAPTURER, REPLICATION),
     WAREHOUSE: (PLATFORM, ORCHESTRATOR, ANALYST, *OFFICERS, VERIFIER),
 }
 
@@ -74,7 +76,7 @@ def provide(server: Server) -> None:
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
                 )
             if server.name == OPERATIONAL:
-                for role in (READER, MAINTAINER):
+                for role in (READER, MAINTAINER, CAPTURER):
                     _let_connect(connection, database, role)
         if server.name == WAREHOUSE:
             # Analysts have no business there, and would otherwise come in as everybody does.

@@ -22,6 +22,7 @@ from demo.servers.home import Home, State, is_ours
 from demo.servers.model import (
     ANALYST,
     DATABASES,
+    CAPTURER,
     MAINTAINER,
     OPERATIONAL,
     ORCHESTRATOR,
@@ -129,6 +130,10 @@ class Servers:
     def maintenance_dsn(self, system: str) -> str:
         """A system's primary, for its partitions."""
         return self.server(OPERATIONAL).dsn(_known(system), MAINTAINER)
+
+    def capture_dsn(self, system: str) -> str:
+        """A system's primary, for its log."""
+        return self.server(OPERATIONAL).dsn(_known(system), CAPTURER)
 
     def system_admin_dsn(self, system: str) -> str:
         """A system's primary as superuser, for filling it with demonstration data only."""

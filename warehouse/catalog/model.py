@@ -105,6 +105,19 @@ class Ingest(Policy):
         default=Age(count=1, unit="hour"),
         description="incremental: how far behind the watermark late commits are looked for.",
     )
+    capture: bool = Field(
+        default=False, description="Changes are read from the source's log, too, between two comparisons."
+    )
+
+
+class Capture(Policy):
+    """How much of its log a source may keep for change capture, and what becomes of a capture that would keep more."""
+
+    retained_mb: int = Field(default=4096, ge=1, description="Megabytes of log that the source keeps at most.")
+    over: Literal["give_up", "alert"] = Field(
+        default="give_up",
+        description="give_up: the log is let go, and tables are compared anew; alert: it is kept, for somebody to act.",
+    )
 
 
 class Cold(Policy):
@@ -310,6 +323,7 @@ class System(Policy):
         default=(),
         description="Patterns of cache keys that are a person's own; {key} is the person's key, * is any text.",
     )
+    capture: Capture = Field(default_factory=Capture)
     tables: Mapping[Identifier, Table] = Field(min_length=1)
 
     @property

@@ -26,6 +26,7 @@ from warehouse.ingest.snapshot import SourceSnapshot
 from warehouse.ingest.source import check_encoding, open_source
 from warehouse.postgres.fingerprints import Fingerprint, total
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
+from warehouse.state.capture import note_compared, refuse_older
 from warehouse.state.content import WHOLE_CHUNK, Content, count_rows, forget_content, read_content, record_content
 from warehouse.state.ledger import (
     LoadRecord,
@@ -109,14 +110,15 @@ def ingest_table(
         connect(warehouse, application="drivetrain ingest", lock_timeout=LOCK_TIMEOUT) as target,
     ):
         load = _open(
-            where, source, target, system, name, months, Origin(snapshot.id, snapshot.as_of, snapshot.replica, run_id)
-        )
+            where, source, target, system, name, months, Origin(snapshot.id, snapshot.as_of, snapshot.replica, run_id),
+            snapshot.seen,
+        )  # fmt: skip
         facts = load.compare()
         plan = plan_table(where, load.policy, facts)
         for action in plan.actions:
             log.info("%s: %s", where, action)
         records = [load.carry_out(action) for action in plan.actions]
-        reconciliation, rows = load.conclude(plan)
+        reconciliation, rows = load.conclude(plan, snapshot.seen)
     if not reconciliation.agrees:
         raise _disagreement(where, reconciliation.source, reconciliation.warehouse, "after the load")
     left = tuple(sorted({*plan.left_source, *load.dropped}))
@@ -196,8 +198,12 @@ class _Load(Sides):
         except DrivetrainError as error:  # must not hide the difference itself
             log.warning("%s: the difference could not be recorded: %s", self.where, error)
 
-    def conclude(self, plan: Plan) -> tuple[Reconciliation, int]:
+    def conclude(self, plan: Plan, seen: str | None) -> tuple[Reconciliation, int]:
         """Record what both sides amount to now; months that left the source are not compared.
+
+        Args:
+            plan: that was carried out.
+            seen: which transactions the source's snapshot has seen, if it can tell.
 
         Returns:
             The comparison, and the rows of the whole raw table, with months that were not looked at.
@@ -216,6 +222,8 @@ class _Load(Sides):
             chunks, gone = settle(self, known, self.expected, self.after, left)
             forget_content(self.target, system, name, gone)
             record_content(self.target, system, name, chunks, self.origin.as_of)
+            if self.months == Months():  # else some months were not compared
+                note_compared(self.target, system, name, seen)
             return result, count_rows(self.target, system, name)
 
     def _load_whole(self) -> tuple[int, int]:
@@ -308,7 +316,14 @@ class _Load(Sides):
 
 
 def _open(
-    where: str, source: Connection, target: Connection, system: System, name: str, months: Months, origin: Origin
+    where: str,
+    source: Connection,
+    target: Connection,
+    system: System,
+    name: str,
+    months: Months,
+    origin: Origin,
+    seen: str | None,
 ) -> _Load:
     """Check the live table against its policy and make sure that the raw table can take its rows."""
     policy = system.tables[name]
@@ -324,6 +339,7 @@ def _open(
                 f" {origin.as_of:%Y-%m-%d %H:%M:%S} UTC and would bring back what has changed since",
                 hint="Run again, with a new snapshot.",
             )
+        refuse_older(target, system.system, name, seen)
         with target.transaction():
             raw.ensure()
     return _Load(where, source, target, system, name, policy, live, raw, months, origin)

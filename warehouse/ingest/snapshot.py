@@ -37,6 +37,7 @@ class SourceSnapshot:
         as_of: the source's clock when it was taken.
         replica: whether that server is a standby.
         lag_seconds: how far the standby's replay was behind then; None on a primary or when it cannot tell.
+        seen: which transactions it has seen, as ``pg_current_snapshot`` says; None on a standby, which cannot tell.
     """
 
     dsn: Dsn
@@ -44,6 +45,7 @@ class SourceSnapshot:
     as_of: dt.datetime
     replica: bool
     lag_seconds: float | None
+    seen: str | None = None
 
     @contextmanager
     def session(self) -> Generator[Connection]:
@@ -96,7 +98,8 @@ def _export(dsn: Dsn) -> Generator[SourceSnapshot]:
                 "SELECT pg_export_snapshot(), clock_timestamp(), pg_is_in_recovery(),"
                 " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
                 " AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0"
-                " ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"
+                " ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END,"
+                " CASE WHEN NOT pg_is_in_recovery() THEN pg_current_snapshot()::text END"
             ).fetchone()
         assert row is not None
-        yield SourceSnapshot(dsn, row[0], row[1], row[2], None if row[3] is None else float(row[3]))
+        yield SourceSnapshot(dsn, row[0], row[1], row[2], None if row[3] is None else float(row[3]), row[4])

@@ -27,7 +27,16 @@ def open_source(where: str, source: Connection, system: System, name: str, origi
         SourceInterrupted: to the snapshot it is empty, because it was remade since.
     """
     live = _hold_still(where, source, *system.source_of(name), origin)
-    policy = system.tables[name]
+    refuse_other(where, live, system.tables[name])
+    return live
+
+
+def refuse_other(where: str, live: LiveTable, policy: Table) -> None:
+    """Refuse a live table that is not as its policy says.
+
+    Raises:
+        CatalogMismatch: with all that differs.
+    """
     problems = [line for column in policy.columns if (line := _column_problem(policy, live, column)) is not None]
     if policy.key and not is_key(policy, live):
         has = f", which has ({', '.join(live.primary_key)})" if live.primary_key else ""
@@ -36,7 +45,6 @@ def open_source(where: str, source: Connection, system: System, name: str, origi
         raise CatalogMismatch(
             "\n".join(f"{where}: {line}" for line in problems), hint="Run `drivetrain catalog check`."
         )
-    return live
 
 
 def check_encoding(where: str, connection: Connection) -> None:

@@ -16,7 +16,7 @@ What does not belong here: deciding what to load (``warehouse.ingest``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -97,6 +97,11 @@ class RawTable:
             month_name=partial(period_name, policy.month_pattern, name) if by_month else None,
             followed=tuple(column for column in feed_columns(policy) if any(c.name == column for c in declared)),
         )
+
+    @property
+    def month_type(self) -> str:
+        """Type of the event time in the warehouse."""
+        return next(column.type_name for column in self.carriage.columns if column.name == self.month_column)
 
     @property
     def schema(self) -> str:
@@ -228,14 +233,26 @@ class RawTable:
             source, query, self.connection, columns,
             format=self.carriage.format, parameters=parameters, frozen=fresh,
         )  # fmt: skip
-        kept_out = KeptOut()
         if group is None:
             self.refuse_erased(into)
-        else:
-            types = {column.name: column.type_name for column in self.carriage.columns}
-            kept_out = keep_out(self.connection, into, self.system, self.name, types, group)
-        follow_restricted(self.connection, into, self.system, self.name)
-        return Received(copied.rows, copied.bytes, kept_out)
+            follow_restricted(self.connection, into, self.system, self.name)
+            return Received(copied.rows, copied.bytes)
+        return Received(copied.rows, copied.bytes, self.admit(into, group))
+
+    def admit(self, relation: sql.Identifier, group: sql.Composable, columns: Collection[str] | None = None) -> KeptOut:
+        """Let rows pass the gate that came by another way: those of erased persons are taken out.
+
+        Args:
+            relation: the rows, which nobody reads yet: a child that is not attached, or a temporary table.
+            group: by which they are compared with the source.
+            columns: that the relation has of the table's; all, if none are named.
+        """
+        there = self.carriage.columns if columns is None else [c for c in self.carriage.columns if c.name in columns]
+        types = {column.name: column.type_name for column in there}
+        kept_out = keep_out(self.connection, relation, self.system, self.name, types, group)
+        if columns is None:
+            follow_restricted(self.connection, relation, self.system, self.name)
+        return kept_out
 
     def refuse_erased(self, relation: sql.Identifier) -> None:
         """Nothing is moved as long as rows of erased persons are among it.
@@ -379,6 +396,13 @@ class RawTable:
         self.feed.note_deleted(held, absent, parameters)
         return self.connection.execute(
             sql.SQL("DELETE FROM {} AS held WHERE {}").format(held, absent), parameters
+        ).rowcount
+
+    def delete(self, condition: sql.Composable) -> int:
+        """Delete rows of whichever child, called ``held`` in the condition; returns how many."""
+        self.feed.note_deleted(self.relation, condition)
+        return self.connection.execute(
+            sql.SQL("DELETE FROM {} AS held WHERE {}").format(self.relation, condition)
         ).rowcount
 
     def release(self, month: dt.date, name: str) -> None:
