@@ -45,6 +45,11 @@ def retention(system: str) -> dg.AssetKey:
     return dg.AssetKey(["retention", system])
 
 
+def capture(system: str) -> dg.AssetKey:
+    """What a system's log says changed."""
+    return dg.AssetKey(["capture", system])
+
+
 #: Group of what is about requests of persons.
 REQUESTS = "requests_of_persons"
 

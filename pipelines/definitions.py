@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from assets.capture import capture_assets
 from assets.copies import copies_assets
 from assets.ingestion import ingestion_assets
 from assets.models import model_assets
@@ -19,6 +20,7 @@ from assets.retention import retention_assets
 from assets.tiers import tier_assets
 from pipelines.erasure_job import erasure_job
 from pipelines.jobs import (
+    capture_job,
     ingest_jobs,
     models_job,
     partitions_job,
@@ -53,7 +55,8 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
     tiers = tier_assets(catalog)
     retention = [*retention_assets(catalog), *copies_assets(catalog)]
     requests = requests_asset()
-    maintained = dg.AssetSelection.assets(*partitions, *tiers, *retention, requests)
+    captured = capture_assets(catalog)
+    maintained = dg.AssetSelection.assets(*partitions, *tiers, *retention, *captured, requests)
     models = models_job(catalog, nightly, before_models, maintained)
     return dg.Definitions(
         assets=[
@@ -62,6 +65,7 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
             *partitions,
             *tiers,
             *retention,
+            *captured,
             requests,
         ],
         asset_checks=[*quality, recomputation],
@@ -71,6 +75,7 @@ def build_definitions(catalog: Catalog, manifest: Path) -> dg.Definitions:
             partitions_job(dg.AssetSelection.assets(*partitions)),
             *([tiers_job(dg.AssetSelection.assets(*tiers))] if tiers else []),
             *(retention_jobs(catalog, dg.AssetSelection.assets(*retention)) if retention else []),
+            *([capture_job(dg.AssetSelection.assets(*captured))] if captured else []),
             requests_job(dg.AssetSelection.assets(requests)),
         ],
         sensors=[failed_runs, models_sensor(models), erasure_sensor(erasure_job, requests_events)],

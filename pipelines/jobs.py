@@ -28,6 +28,7 @@ PARTITIONS = "partitions"
 TIERS = "tiers"
 RETENTION = "retention"
 REQUESTS = "requests"
+CAPTURE = "capture"
 
 
 def month_tags(first: dt.date, last: dt.date) -> dict[str, str]:
@@ -121,6 +122,14 @@ def retention_jobs(catalog: Catalog, retention: dg.AssetSelection) -> list[dg.Sc
             said = "Tables whose rows live for less than a week are looked at every hour."
             schedules.append(_schedule(hourly, "35 * * * *", said))
     return schedules
+
+
+def capture_job(captured: dg.AssetSelection) -> dg.ScheduleDefinition:
+    """Every five minutes: a run costs seconds, and little else where nothing changed."""
+    job = dg.define_asset_job(
+        CAPTURE, selection=captured, description="Apply what changed in captured tables since the last run."
+    )
+    return _schedule(job, "*/5 * * * *", "Reads the log of every system with captured tables, and applies it.")
 
 
 def requests_job(requests: dg.AssetSelection) -> dg.ScheduleDefinition:

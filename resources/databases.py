@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 from resources.opening import open_warehouse
 from resources.settings import Settings
 from warehouse.ingest import SourceSnapshot, open_snapshot
+from warehouse.ingest.capture import captured_tables
 from warehouse.postgres.sessions import Dsn
 
 
@@ -47,9 +48,10 @@ class SourceSnapshots(dg.ConfigurableResource[object]):
             self._may_write = True
         if system not in self._open:
             settings = Settings.load()
-            self._open[system] = self._stack.enter_context(
-                open_snapshot(settings.primary(system), settings.replica(system))
-            )
+            # What was captured since is known of a primary's snapshot only.
+            captured = captured_tables(settings.catalog().systems[system])
+            replica = None if captured else settings.replica(system)
+            self._open[system] = self._stack.enter_context(open_snapshot(settings.primary(system), replica))
         return self._open[system]
 
     def forget(self, system: str) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from pipelines.cli import (
     audit,
+    capture,
     catalog,
     certificate,
     demo,
@@ -70,6 +71,7 @@ app.add_typer(subject.app, name="subject")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(keys.app, name="keys")
 app.command("ingest")(runs.ingest)
+app.add_typer(capture.app, name="capture")
 app.command("build")(runs.build)
 app.command("refresh")(runs.refresh)
 app.command("metric")(metrics.metric)

@@ -170,3 +170,10 @@ def note_compared(connection: Connection, system: str, table: str, seen: str | N
         " WHERE system = %(system)s AND table_name = %(table)s AND %(seen)s::text IS NOT NULL",
         {"system": system, "table": table, "seen": seen},
     )
+
+
+def forget_capture(connection: Connection, system: str) -> None:
+    """Nothing of a system is captured any more."""
+    with connection.transaction():
+        connection.execute("DELETE FROM platform.capture_table WHERE system = %s", (system,))
+        connection.execute("DELETE FROM platform.capture WHERE system = %s", (system,))
