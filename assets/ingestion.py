@@ -8,13 +8,18 @@ import dagster as dg
 
 from assets import keys
 from assets.failures import failed
+from assets.telling import told_check
 from resources.databases import SourceSnapshots, Warehouse
+from resources.gaps import gaps_of
 from warehouse.catalog import Catalog, System, Table
 from warehouse.errors import DrivetrainError, ReconciliationFailed, ServerUnavailable, SourceInterrupted
 from warehouse.ingest import Months, TableResult, ingest_table
+from warehouse.ingest.gaps import KINDS
 from warehouse.ingest.scope import asked_months
+from warehouse.postgres.sessions import Dsn, connect, translated
 
 RECONCILED = "equals_source"
+COMPLETE = "no_month_is_missing"
 
 #: How long after its last load a raw table is said to be stale: every table is loaded at least daily.
 STALE_AFTER = dt.timedelta(hours=26)
@@ -60,7 +65,18 @@ def raw_asset(system: System, name: str, start: dt.date) -> dg.AssetsDefinition:
                 asset=key,
                 blocking=True,
                 description="Source and warehouse hold the same rows: count and content fingerprint, one snapshot.",
-            )
+            ),
+            *(
+                [
+                    dg.AssetCheckSpec(
+                        COMPLETE,
+                        asset=key,
+                        description="Every month was compared with the source and is equal; else the backfill to run.",
+                    )
+                ]
+                if by_month
+                else []
+            ),
         ],
     )
     def ingest(
@@ -77,7 +93,8 @@ def raw_asset(system: System, name: str, start: dt.date) -> dg.AssetsDefinition:
             if isinstance(error, ServerUnavailable | SourceInterrupted):
                 snapshots.forget(system.system)
             raise failed(error, context.retry_number) from error
-        yield dg.MaterializeResult(metadata=_result_metadata(result), check_results=[_check(result)])
+        checks = [_check(result), *([_complete(destination.dsn(), system, name)] if by_month else [])]
+        yield dg.MaterializeResult(metadata=_result_metadata(result), check_results=checks)
 
     return ingest
 
@@ -148,6 +165,14 @@ def _result_metadata(result: TableResult) -> dict[str, Any]:
         "loads": dg.MetadataValue.md(table),
         "left_source": ", ".join(f"{month:%Y-%m}" for month in result.left_source) or "none",
     }
+
+
+def _complete(warehouse: Dsn, system: System, name: str) -> dg.AssetCheckResult:
+    """A warning: other months may be a backfill's, which is running."""
+    with connect(warehouse, read_only=True) as connection, translated("the warehouse"):
+        found = gaps_of(connection, system, name, dt.datetime.now(dt.UTC).date())
+    wrong = [f"{gap.months}: {KINDS[gap.kind]}; run `{gap.backfill}`" for gap in found if gap.backfill]
+    return told_check(COMPLETE, wrong, dg.AssetCheckSeverity.WARN)
 
 
 def _check(result: TableResult) -> dg.AssetCheckResult:

@@ -21,8 +21,8 @@ from demo.servers.cluster import Cluster, connect, free_port
 from demo.servers.home import Home, State, is_ours
 from demo.servers.model import (
     ANALYST,
-    DATABASES,
     CAPTURER,
+    DATABASES,
     MAINTAINER,
     OPERATIONAL,
     ORCHESTRATOR,

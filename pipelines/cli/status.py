@@ -13,10 +13,12 @@ from rich.table import Table
 
 from pipelines.cli.output import console, counted, show_json
 from pipelines.cli.tier_map import map_as_json, show_map_briefly
+from resources.gaps import gaps
 from resources.opening import open_warehouse
 from resources.settings import Settings
 from resources.tiering import map_tiers, tiered_tables
 from warehouse.errors import CatalogMismatch, Restored
+from warehouse.ingest.gaps import KINDS, Gap
 from warehouse.postgres.sessions import Connection, connect, translated
 from warehouse.state.changes import SUFFIX
 from warehouse.state.freshness import read_freshness
@@ -80,23 +82,32 @@ _NAMED = 5
 def status(json: Annotated[bool, typer.Option("--json", help="Print a JSON document for scripts.")] = False) -> None:
     """Per system: tables, rows, freshness, and whether warehouse and source agree; the marts; what lies in which tier.
 
-    Exits 1 if a table differs from its source or was never loaded, or the warehouse was restored to before an erasure.
+    Months that nobody has compared, or that differ, are told with the command that loads them.
+
+    Exits 1 if a table differs from its source or was never loaded, if months are missing, or if the warehouse was
+    restored to before an erasure.
     """
     settings = Settings.load()
     settings.warehouse()  # asking makes no servers
     prices = settings.prices
     with settings.embedded_servers():
         found, restored = read_status(settings), _restored(settings)
-        maps = _tiers(settings) if any(system.loaded for system in found.systems) else []
+        loaded = any(system.loaded for system in found.systems)
+        maps, lacking = (_tiers(settings), _gaps(settings, found)) if loaded else ([], [])
     if json:
-        show_json({**dataclasses.asdict(found), "tiers": map_as_json(maps, prices), "restored": restored})
+        months = [{**dataclasses.asdict(each), "backfill": each.backfill} for each in lacking]
+        show_json(
+            {**dataclasses.asdict(found), "gaps": months, "tiers": map_as_json(maps, prices), "restored": restored}
+        )
     else:
         show_status(found)
+        _show_gaps(lacking)
         if maps:
             show_map_briefly(maps, prices)
         if restored:
             console.print(f"\n[red]Nothing is written or served:[/] {restored}", soft_wrap=True)
-    if restored or any(system.differing or system.missing for system in found.systems):
+    wrong = any(system.differing or system.missing for system in found.systems)
+    if restored or wrong or any(each.backfill for each in lacking):
         raise typer.Exit(1)
 
 
@@ -107,6 +118,28 @@ def _restored(settings: Settings) -> str | None:
     except Restored as error:
         return str(error)
     return None
+
+
+def _gaps(settings: Settings, found: Status) -> list[Gap]:
+    """Months that are lacking of tables that were loaded before: of the others all are, and that is said already."""
+    catalog = settings.catalog()
+    tables = [
+        (catalog.systems[each.system], name)
+        for each in found.systems
+        for name in catalog.systems[each.system].tables
+        if name not in each.missing
+    ]
+    return gaps(settings, tables, dt.datetime.now(dt.UTC).date())
+
+
+def _show_gaps(lacking: list[Gap]) -> None:
+    if lacking:
+        console.print("\nMonths to look at")
+    for each in lacking:
+        color = "yellow" if each.backfill else "dim"
+        console.print(f"  [{color}]{each.system}.{each.table} {each.months}[/]: {KINDS[each.kind]}", soft_wrap=True)
+        if each.backfill:
+            console.print(f"    {each.backfill}", style="dim", soft_wrap=True)
 
 
 def _tiers(settings: Settings) -> list[TableMap]:

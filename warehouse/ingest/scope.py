@@ -37,6 +37,20 @@ class Months:
         return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
+def months_of(text: str) -> Months | None:
+    """What ``str(Months)`` made; None: it was made of something else."""
+    if text == str(Months()):
+        return Months()
+    first, separator, last = text.partition(" to ")
+    try:
+        ends = [
+            None if end == "…" else dt.date.fromisoformat(f"{end}-01") for end in (first, last if separator else first)
+        ]
+    except ValueError:
+        return None
+    return Months(*ends)
+
+
 def asked_months(first: dt.date, last: dt.date, *, history_starts: dt.date, today: dt.date) -> Months:
     """The months asked for, opened at the edges of history (see ``Months``)."""
     return Months(

@@ -80,6 +80,15 @@ def is_outdated(connection: Connection, system: str, table: str, origin: Origin)
     return row is not None and row[0] is True
 
 
+def read_agreed_scopes(connection: Connection, system: str, table: str) -> list[str]:
+    """Of which parts of a table both sides were ever found equal, as the comparisons told."""
+    rows = connection.execute(
+        "SELECT DISTINCT scope FROM platform.reconciliation WHERE system = %s AND table_name = %s AND agrees",
+        (system, table),
+    )
+    return [scope for (scope,) in rows]
+
+
 def record_load(connection: Connection, system: str, table: str, load: LoadRecord, origin: Origin) -> None:
     """Note one write within the caller's transaction."""
     connection.execute(
