@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import erasing_operational, full_load, hash_growth, nothing_new, plain_conversion, start_to_work
+from benchmarks import (
+    capturing,
+    erasing_operational,
+    full_load,
+    hash_growth,
+    nothing_new,
+    plain_conversion,
+    start_to_work,
+)
 from benchmarks.lake import erasing, export, leaving, ledger, portability, query, sizes
 from benchmarks.marts import dashboards, hourly, refresh
 from benchmarks.model import (
@@ -34,6 +42,7 @@ BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK
     for module in (
         full_load,
+        capturing,
         nothing_new,
         start_to_work,
         refresh,

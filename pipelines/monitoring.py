@@ -52,6 +52,7 @@ def families(found: Readings, proofs: Mapping[str, Proof] | None) -> Iterator[Me
     )
     yield from _tiers(found)
     yield from _moves(found)
+    yield from _captures(found)
     yield from _requests(found)
     yield from _proofs(proofs or {})
 
@@ -144,6 +145,23 @@ def _moves(found: Readings) -> Iterator[Metric]:
         labels,
         [(key, each.last.timestamp()) for key, each in tallies if each.last],
     )
+
+
+def _captures(found: Readings) -> Iterator[Metric]:
+    states = [((each.system,), each) for each in found.captures if each.failure is None]
+    for name, said, value in (
+        ("retained_bytes", "Log that a source keeps for change capture", lambda each: each.retained or 0),
+        ("budget_bytes", "Log that it may keep for it", lambda each: each.budget),
+        ("unread_bytes", "Log that was not read yet", lambda each: each.behind),
+        (
+            "tables_to_compare",
+            "Captured tables that do not follow before they were compared with their source",
+            lambda each: sum(p is None or p.compare is not None for p in each.tables.values()),
+        ),
+    ):
+        yield _gauge(f"capture_{name}", f"{said}.", ("system",), [(key, value(each)) for key, each in states])
+    read = [(key, each.read_at.timestamp()) for key, each in states if each.read_at]
+    yield _gauge("capture_read_timestamp_seconds", "When a log was last read to its end.", ("system",), read)
 
 
 def _requests(found: Readings) -> Iterator[Metric]:

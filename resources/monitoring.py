@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from resources.capture import CaptureState, capture_state, capturing_systems
 from resources.settings import Settings
 from resources.tiering import map_tiers, tiered_tables
 from warehouse.errors import DrivetrainError
@@ -42,6 +43,7 @@ class Readings:
         freshness: per system, of its raw tables.
         maps: the tier map.
         tallies: of the ledger of moves.
+        captures: of systems with captured tables, how far their logs were read.
         requests: of persons, and how each stands; None where the warehouse is away or knows none yet.
         failures: what could not be read, in words.
     """
@@ -55,6 +57,7 @@ class Readings:
     freshness: Mapping[str, Sequence[Freshness]] = field(default_factory=dict[str, Sequence[Freshness]])
     maps: Sequence[TableMap] = ()
     tallies: Sequence[Tally] = ()
+    captures: Sequence[CaptureState] = ()
     requests: Sequence[Case] | None = None
     failures: list[str] = field(default_factory=list[str])
 
@@ -84,6 +87,8 @@ def read_all(settings: Settings, at: dt.datetime) -> Readings:
         }
         found.tallies = read_tallies(connection)
         found.requests = read_agenda(connection)
+        found.captures = [capture_state(settings, system) for system in capturing_systems(catalog)]
+        found.failures += [f"{each.system}: {each.failure.message}" for each in found.captures if each.failure]
         found.maps = map_tiers(settings, tiered_tables(catalog), at)
         found.failures += [f"{each.name}: {each.failure.message}" for each in found.maps if each.failure]
     return found

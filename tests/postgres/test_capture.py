@@ -22,7 +22,8 @@ CREATE TABLE notes (
 ALTER TABLE notes ALTER large SET STORAGE EXTERNAL;
 INSERT INTO notes
     SELECT i, 'v' || i, i / 3.0, repeat(md5(i::text), 200), jsonb_build_object('i', i),
-           '2024-01-01Z'::timestamptz + i * interval '1 h', ARRAY['a', NULL, E'tab\\tand\\\\'], 'good', decode(md5(i::text), 'hex')
+           '2024-01-01Z'::timestamptz + i * interval '1 h',
+           ARRAY['a', NULL, E'tab\\tand\\\\'], 'good', decode(md5(i::text), 'hex')
       FROM generate_series(1, 50) i;
 """
 
@@ -312,7 +313,8 @@ def test_rows_of_an_erased_person_stay_out(bench: Bench) -> None:
 def test_readers_of_changes_hear_the_same(notes: Bench) -> None:
     follow(notes, "notes")
     notes.source(
-        "UPDATE notes SET amount = 5 WHERE id < 4; DELETE FROM notes WHERE id = 9; INSERT INTO notes (id, amount) VALUES (300, 7)"
+        "UPDATE notes SET amount = 5 WHERE id < 4; DELETE FROM notes WHERE id = 9;"
+        "INSERT INTO notes (id, amount) VALUES (300, 7)"
     )
     before = notes.warehouse("SELECT sum(amount), count(*) FROM {raw}.notes")
     capture(notes)

@@ -21,7 +21,8 @@ _STATEMENTS = st.one_of(
               _KEYS, st.sampled_from((1, 5000)), st.sampled_from(("NULL", "1.0", "1.00"))),
     st.builds("UPDATE t SET n = coalesce(n, 0) + {} WHERE id = {}".format, st.sampled_from(("1", "0.0")), _KEYS),
     st.builds("UPDATE t SET large = repeat('y', {}) WHERE id = {}".format, st.sampled_from((2, 6000)), _KEYS),
-    st.builds("UPDATE t SET id = {0} WHERE id = {1} AND NOT EXISTS (SELECT FROM t WHERE id = {0})".format, _KEYS, _KEYS),
+    st.builds("UPDATE t SET id = {0} WHERE id = {1} AND NOT EXISTS (SELECT FROM t WHERE id = {0})".format,
+              _KEYS, _KEYS),
     st.builds("DELETE FROM t WHERE id = {}".format, _KEYS),
 )  # fmt: skip
 _STEPS = st.lists(
@@ -81,10 +82,12 @@ def test_beside_writers(table: Bench) -> None:
                 while not stopped.is_set():
                     for _ in range(chance.randint(1, 8)):
                         key = chance.randint(100 * number, 100 * number + 60)
+                        values = f"({key}, repeat('z', {chance.choice((1, 4000))}), {key})"
+                        free = f"NOT EXISTS (SELECT FROM t WHERE id = {key + 1})"
                         session.execute(chance.choice((
-                            f"INSERT INTO t VALUES ({key}, repeat('z', {chance.choice((1, 4000))}), {key}) ON CONFLICT DO NOTHING",
+                            f"INSERT INTO t VALUES {values} ON CONFLICT DO NOTHING",
                             f"UPDATE t SET n = n + 1 WHERE id = {key}",
-                            f"UPDATE t SET id = id + 1 WHERE id = {key} AND NOT EXISTS (SELECT FROM t WHERE id = {key + 1})",
+                            f"UPDATE t SET id = id + 1 WHERE id = {key} AND {free}",
                             f"DELETE FROM t WHERE id = {key}",
                         )).encode())  # fmt: skip
                     if chance.random() < 0.1:
