@@ -101,6 +101,10 @@ def _ingest(table: Table) -> Iterator[str]:
         yield "time: mode partition needs the table's event time"
     if (declared := table.columns.get(table.time or "")) and not _TIME.fullmatch(declared.type):
         yield f"time: column {table.time!r} is {declared.type}, not a date or timestamp"
+    if mode != "incremental" and table.ingest.compare is not None:
+        yield f"ingest.compare: mode {mode} compares every time; remove it"
+    if table.ingest.capture and not table.key:
+        yield "ingest.capture: a change is told by the key, and none is declared"
     if (declared := table.columns.get(cursor or "")) and _NO_CURSOR.fullmatch(declared.type):
         yield f"ingest.cursor: column {cursor!r} is {declared.type}, which does not grow; name a time or a number"
 

@@ -105,6 +105,11 @@ class Ingest(Policy):
         default=Age(count=1, unit="hour"),
         description="incremental: how far behind the watermark late commits are looked for.",
     )
+    compare: AgeText | None = Field(
+        default=None,
+        description="incremental: how old the last comparison of all rows may be. Until then only rows past the "
+        "watermark are read: deleted ones, and those changed without the cursor, wait for it. Left out: every time.",
+    )
     capture: bool = Field(
         default=False, description="Changes are read from the source's log, too, between two comparisons."
     )

@@ -22,6 +22,7 @@ from warehouse.ingest.chunks import held_of, settle
 from warehouse.ingest.plan import Action, Facts, LoadMonth, LoadWhole, MergeDelta, Plan, plan_table
 from warehouse.ingest.scope import Months, month_text, next_month
 from warehouse.ingest.sides import Sides
+from warehouse.ingest.since import load_since, watermark_to_follow
 from warehouse.ingest.snapshot import SourceSnapshot
 from warehouse.ingest.source import check_encoding, open_source
 from warehouse.postgres.fingerprints import Fingerprint, total
@@ -113,6 +114,11 @@ def ingest_table(
             where, source, target, system, name, months, Origin(snapshot.id, snapshot.as_of, snapshot.replica, run_id),
             snapshot.seen,
         )  # fmt: skip
+        if (watermark := watermark_to_follow(load, snapshot.as_of)) is not None:
+            since = load_since(load, watermark, load.origin)
+            records = () if since.load is None else (since.load,)
+            took = time.monotonic() - started
+            return TableResult(system.system, name, records, since.reconciliation, since.rows, (), took, since.kept_out)
         facts = load.compare()
         plan = plan_table(where, load.policy, facts)
         for action in plan.actions:

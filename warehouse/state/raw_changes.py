@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from psycopg import sql
@@ -80,6 +80,16 @@ def apply_changes(
     return _Applying(raw, changes, format, frozenset(left), frozenset(in_lake)).run()
 
 
+def apply_staged(raw: RawTable, staged: sql.Identifier) -> Applied:
+    """Upsert rows that have passed the gate, within the caller's transaction.
+
+    Args:
+        raw: a table that is not kept by month; the caller holds its lock.
+        staged: a temporary table of its columns, without two rows of one key.
+    """
+    return _Applying(raw, RowChanges((), ()), raw.carriage.format, frozenset(), frozenset()).settle(staged)
+
+
 @dataclass
 class _Applying:
     raw: RawTable
@@ -96,8 +106,12 @@ class _Applying:
     def run(self) -> Applied:
         staged = self.raw.stage("changes")
         self._fill(staged)
+        kept_out = self.raw.admit(staged, self._group())
+        return replace(self.settle(staged), kept_out=kept_out.rows)
+
+    def settle(self, staged: sql.Identifier) -> Applied:
+        """Rows that are staged come into their places, others go."""
         group = self._group()
-        kept_out = self.raw.admit(staged, group)
         months = self._months(staged)
         touched = self._touched(staged)
         among = self._equal(sql.SQL("t"), sql.SQL("held"), touched)
@@ -109,7 +123,7 @@ class _Applying:
         rows = self._delete(staged, among) + self._merge(staged, months)
         difference = {chunk: after.get(chunk, EMPTY) - before.get(chunk, EMPTY) for chunk in {*before, *after}}
         changed = {chunk: each for chunk, each in difference.items() if each != EMPTY}
-        return Applied(rows, self.bytes, kept_out.rows, changed)
+        return Applied(rows, self.bytes, difference=changed)
 
     def _fill(self, staged: sql.Identifier) -> None:
         """Send rows; those with unchanged values are completed from what the warehouse has."""
