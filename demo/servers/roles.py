@@ -137,7 +137,7 @@ def _create_role(connection: psycopg.Connection, role: str, password: str) -> No
             sql.SQL("CREATE ROLE {} {} PASSWORD {}").format(name, sql.SQL(ATTRIBUTES[role]), sql.Literal(secret))  # type: ignore[arg-type]
         )
         if role == READER:
-            connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(name))
+            connection.execute(sql.SQL("GRANT pg_read_all_data, pg_read_all_stats TO {}").format(name))
         if role in (READER, VERIFIER):
             connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
 

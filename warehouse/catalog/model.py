@@ -125,6 +125,26 @@ class Capture(Policy):
     )
 
 
+class Reading(Policy):
+    """What ingestion may ask of a source. Beyond it ingestion reads elsewhere, waits, or gives up for now."""
+
+    replica_lag: AgeText = Field(
+        default=Age(count=5, unit="minute"),
+        description="A replica that is further behind is passed over, and the primary is read.",
+    )
+    snapshot: AgeText = Field(
+        default=Age(count=2, unit="hour"),
+        description="How long one moment of the source is read from: until then its vacuum waits.",
+    )
+    transaction: AgeText = Field(
+        default=Age(count=6, unit="hour"),
+        description="Nothing is read while somebody else's transaction at the primary is open for longer.",
+    )
+    retained_mb: int = Field(
+        default=65_536, ge=1, description="Nothing is read while a slot makes the primary keep more log than that."
+    )
+
+
 class Cold(Policy):
     """Layout of the cold tier's Delta table."""
 
@@ -328,6 +348,7 @@ class System(Policy):
         default=(),
         description="Patterns of cache keys that are a person's own; {key} is the person's key, * is any text.",
     )
+    reading: Reading = Field(default_factory=Reading)
     capture: Capture = Field(default_factory=Capture)
     tables: Mapping[Identifier, Table] = Field(min_length=1)
 

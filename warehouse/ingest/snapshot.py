@@ -11,10 +11,11 @@ import datetime as dt
 import logging
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import errors, sql
 
+from warehouse.catalog.model import Reading
 from warehouse.errors import ServerUnavailable, SourceInterrupted
 from warehouse.postgres.sessions import Connection, Dsn, connect, translated
 
@@ -38,6 +39,7 @@ class SourceSnapshot:
         replica: whether that server is a standby.
         lag_seconds: how far the standby's replay was behind then; None on a primary or when it cannot tell.
         seen: which transactions it has seen, as ``pg_current_snapshot`` says; None on a standby, which cannot tell.
+        bound_seconds: for how long it may be read from; None: for ever.
     """
 
     dsn: Dsn
@@ -46,6 +48,7 @@ class SourceSnapshot:
     replica: bool
     lag_seconds: float | None
     seen: str | None = None
+    bound_seconds: float | None = None
 
     @contextmanager
     def session(self) -> Generator[Connection]:
@@ -59,6 +62,9 @@ class SourceSnapshot:
         ) as connection:
             with translated(f"{self.dsn.label} (source)"):
                 connection.execute(_NO_IDLE_LIMIT)
+                if self.bound_seconds is not None:
+                    milliseconds = sql.Literal(max(1, int(self.bound_seconds * 1000)))
+                    connection.execute(sql.SQL("SET statement_timeout = {}").format(milliseconds))
                 connection.execute(_BEGIN)
                 try:
                     connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self.id)))
@@ -71,20 +77,40 @@ class SourceSnapshot:
 
 
 @contextmanager
-def open_snapshot(primary: Dsn, replica: Dsn | None = None) -> Generator[SourceSnapshot]:
-    """Export a snapshot of the replica, or of the primary where there is no (answering) replica.
+def open_snapshot(
+    primary: Dsn, replica: Dsn | None = None, reading: Reading | None = None
+) -> Generator[SourceSnapshot]:
+    """Export a snapshot of the replica, or of the primary where there is no replica that answers and keeps up.
+
+    Args:
+        primary, replica: the source.
+        reading: what may be asked of it; everything, if nothing is said.
 
     Raises:
         ServerUnavailable, AccessDenied: neither can be read.
     """
     with ExitStack() as stack:
-        snapshot: SourceSnapshot | None = None
-        if replica is not None:
-            try:
-                snapshot = stack.enter_context(_export(replica))
-            except ServerUnavailable as error:
-                log.warning("%s does not answer, reading the primary instead: %s", replica.label, error.message)
-        yield snapshot or stack.enter_context(_export(primary))
+        snapshot = None if replica is None else _of_replica(stack, replica, reading)
+        snapshot = snapshot or stack.enter_context(_export(primary))
+        bound = None if reading is None else reading.snapshot.approximate_days * 86_400
+        yield replace(snapshot, bound_seconds=bound)
+
+
+def _of_replica(stack: ExitStack, replica: Dsn, reading: Reading | None) -> SourceSnapshot | None:
+    """None: the primary is to be read."""
+    try:
+        opened = ExitStack()
+        snapshot = opened.enter_context(_export(replica))
+    except ServerUnavailable as error:
+        log.warning("%s does not answer, reading the primary instead: %s", replica.label, error.message)
+        return None
+    late = reading is not None and (snapshot.lag_seconds or 0) > reading.replica_lag.approximate_days * 86_400
+    if late:
+        log.warning("%s is %.0f s behind, reading the primary instead", replica.label, snapshot.lag_seconds)
+        opened.close()
+        return None
+    stack.push(opened)
+    return snapshot
 
 
 @contextmanager
