@@ -43,6 +43,7 @@ BENCHMARKS = {
     for module in (
         full_load,
         capturing,
+        changed_rows,
         nothing_new,
         start_to_work,
         refresh,
