@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmarks import (
     capturing,
+    changed_rows,
     erasing_operational,
     full_load,
     hash_growth,

@@ -53,7 +53,8 @@ _TABLE = """
 """
 _UPSERT = f"""
 INSERT INTO %(table)s AS t SELECT {_COLUMNS} FROM %(table)s_stage ON CONFLICT (id) DO UPDATE
-   SET rider = excluded.rider, lat = excluded.lat, lon = excluded.lon, note = excluded.note, updated_at = excluded.updated_at
+   SET rider = excluded.rider, lat = excluded.lat, lon = excluded.lon, note = excluded.note,
+       updated_at = excluded.updated_at
  WHERE (t.*) IS DISTINCT FROM (excluded.*)
 """
 
@@ -110,8 +111,8 @@ def prepare(stage: Stage) -> Prepared:
     """Ready: both tables on all three sides."""
     sides = _made(stage)
     notes = [
-        f"{sides.rows['small']:,} and {sides.rows['large']:,} rows with an index on updated_at, of which {sides.changed:,}"
-        " spread over the whole table change before each turn. Policy: `compare: 1 year`.",
+        f"{sides.rows['small']:,} and {sides.rows['large']:,} rows with an index on updated_at, of which"
+        f" {sides.changed:,} spread over the whole table change before each turn. Policy: `compare: 1 year`.",
         "Ours fingerprints the rows past the watermark on both sides, keeps the ledger and what the warehouse holds.",
     ]
     return Prepared({name: lambda name=name: _turn(sides, name) for name in TABLES}, notes)
@@ -161,8 +162,8 @@ def _made(stage: Stage) -> _Sides:
 def _declared(table: str, *, key: bool = True) -> str:
     primary = " PRIMARY KEY" if key else ""
     return (
-        f"CREATE TABLE {table} (id bigint{primary}, rider bigint, lat double precision, lon double precision, note text,"
-        " updated_at timestamptz NOT NULL)"
+        f"CREATE TABLE {table} (id bigint{primary}, rider bigint, lat double precision, lon double precision,"
+        " note text, updated_at timestamptz NOT NULL)"
     )
 
 

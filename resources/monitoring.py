@@ -43,8 +43,8 @@ class Readings:
         freshness: per system, of its raw tables.
         maps: the tier map.
         tallies: of the ledger of moves.
-        captures: of systems with captured tables, how far their logs were read.
         requests: of persons, and how each stands; None where the warehouse is away or knows none yet.
+        captures: of systems with captured tables, how far their logs were read.
         failures: what could not be read, in words.
     """
 
@@ -57,8 +57,8 @@ class Readings:
     freshness: Mapping[str, Sequence[Freshness]] = field(default_factory=dict[str, Sequence[Freshness]])
     maps: Sequence[TableMap] = ()
     tallies: Sequence[Tally] = ()
-    captures: Sequence[CaptureState] = ()
     requests: Sequence[Case] | None = None
+    captures: Sequence[CaptureState] = ()
     failures: list[str] = field(default_factory=list[str])
 
 

@@ -102,6 +102,18 @@ def test_in_small_stretches(notes: Bench) -> None:
     assert result.tables["notes"].compared is None
 
 
+def test_what_is_passed_over_is_not_the_end(notes: Bench) -> None:
+    """Of other tables, or seen by a comparison: the log goes on behind it."""
+    notes.source("CREATE TABLE other (id int PRIMARY KEY)")
+    notes.source(f"ALTER PUBLICATION {slots(notes)[0]} ADD TABLE other")
+    for number in range(20):
+        notes.source(f"INSERT INTO other VALUES ({number}); UPDATE notes SET v = 'seen {number}'")
+    notes.ingest("notes")
+    notes.source("DELETE FROM notes WHERE id = 9")
+    assert capture(notes, stretch=3).tables["notes"].changes == 1
+    notes.assert_equal("notes")
+
+
 def test_in_the_text_format_where_a_column_demands_it(bench: Bench) -> None:
     bench.source("CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE moods (id int PRIMARY KEY, m mood[], v text)")
     bench.declare("moods", key=["id"])

@@ -112,6 +112,8 @@ def test_a_summary_states_the_circumstances() -> None:
 def test_the_benchmarks_are_named_as_asked() -> None:
     assert list(BENCHMARKS) == [
         "full_load",
+        "change_capture",
+        "changed_rows",
         "nothing_new",
         "start_to_work",
         "mart_refresh",

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipelines.cli.monitor import _address
 from pipelines.monitoring import Readers, families
 from pipelines.proofs import Proof, whole_systems
+from resources.capture import CaptureState
 from resources.monitoring import Readings
 from resources.proof import provable_tables
 from resources.settings import PROJECT
@@ -25,6 +26,7 @@ from warehouse.partitions.sizes import PartitionSize
 from warehouse.partitions.targets import Target
 from warehouse.proof.conservation import TableProof
 from warehouse.state.agenda import Case
+from warehouse.state.capture import Position
 from warehouse.state.freshness import Freshness
 from warehouse.state.requests import Request
 from warehouse.state.tallies import Tally
@@ -58,6 +60,10 @@ def readings() -> Readings:
             Case(Request(7, "erasure", "gdpr", "", AT, None, AT - DAY, AT, None, "executing", None, "somebody", AT)),
             Case(Request(8, "erasure", "gdpr", "", AT, None, AT + DAY, AT, None, "received", None, "somebody", AT)),
             Case(Request(9, "export", "ccpa", "", AT, None, AT - DAY, AT, None, "completed", None, "somebody", AT)),
+        ],
+        [
+            CaptureState("s", {"t": Position(7, "3:3:", None), "new": None}, 50, 100, 2, AT),
+            CaptureState("u", {"t": None}, failure=ServerUnavailable("away")),
         ],
         ["u: away"],
     )
@@ -101,6 +107,11 @@ SAID = said(FOUND)
         ("tier_moved_rows_total", {"system": "s", "table": "t", "from_tier": "warm"}, 700),
         ("lake_written_bytes_total", {"system": "s", "table": "t"}, 7000),
         ("tier_last_success_timestamp_seconds", {"system": "s", "table": "t", "from_tier": "warm"}, AT.timestamp()),
+        ("capture_retained_bytes", {"system": "s"}, 50),
+        ("capture_budget_bytes", {"system": "s"}, 100),
+        ("capture_unread_bytes", {"system": "s"}, 2),
+        ("capture_tables_to_compare", {"system": "s"}, 1),
+        ("capture_read_timestamp_seconds", {"system": "s"}, AT.timestamp()),
         ("requests", {"state": "received"}, 1),
         ("requests", {"state": "denied"}, 0),
         ("requests_open", {"kind": "erasure", "law": "gdpr"}, 2),
@@ -118,7 +129,7 @@ def test_what_was_read_is_said(name: str, labels: dict[str, str], value: float) 
 
 
 def test_what_is_not_known_is_not_said() -> None:
-    assert not [key for key in SAID if "tier" in key[0] and ("system", "u") in key[1]]
+    assert not [key for key in SAID if re.search("tier|capture", key[0]) and ("system", "u") in key[1]]
     assert ("drivetrain_ingest_agreed_timestamp_seconds", frozenset({("system", "s"), ("table", "never")})) not in SAID
     due = {key[1] for key in SAID if key[0] == "drivetrain_requests_next_due_timestamp_seconds"}
     assert due == {frozenset({("kind", "erasure"), ("law", "gdpr")})}

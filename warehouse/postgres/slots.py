@@ -187,15 +187,17 @@ def publication_sql(connection: Connection, name: str, tables: Sequence[tuple[st
 
 
 def peek(
-    connection: Connection, slot: str, publication: str, *, upto: int, changes: int, binary: bool
-) -> Generator[Message]:
+    connection: Connection, slot: str, publication: str, *, upto: int, messages: int, binary: bool
+) -> Generator[Message | None]:
     """The log's messages from a slot's position on, whole transactions; the slot stays where it is.
+
+    None stands for a message that says nothing of rows. Fewer than ``messages``: these were all.
 
     Args:
         connection: of the source, outside of a transaction.
         slot, publication: by name.
         upto: no transaction that begins to commit after this position.
-        changes: after so many the transaction that is being told is the last.
+        messages: after so many the transaction that is being told is the last.
         binary: values in the binary format.
 
     Raises:
@@ -210,10 +212,9 @@ def peek(
     with connection.transaction(), connection.cursor("drivetrain_changes", binary=True) as cursor:
         cursor.itersize = _AT_A_TIME
         try:
-            cursor.execute(query, (slot, upto, changes, name, "true" if binary else "false"))
+            cursor.execute(query, (slot, upto, messages, name, "true" if binary else "false"))
             for (data,) in cursor:
-                if (message := parse(data)) is not None:
-                    yield message
+                yield parse(data)
         except errors.ObjectInUse:
             raise Busy(f"slot {slot} is being read by somebody else", hint="Nothing was changed. Run again.") from None
         except errors.UndefinedObject as error:

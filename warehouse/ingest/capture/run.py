@@ -61,7 +61,7 @@ from warehouse.state.raw_store import RawTable
 log = logging.getLogger(__name__)
 
 APPLICATION = "drivetrain capture"
-#: Changes that are held in memory at a time, at least one transaction.
+#: Messages of the log that are folded at a time, at least one transaction.
 STRETCH = 200_000
 
 
@@ -126,7 +126,7 @@ def capture_changes(
         warehouse: where to.
         system: whose tables.
         run_id: noted in the ledger.
-        stretch: changes that are applied at a time.
+        stretch: messages of the log that are applied at a time.
 
     Raises:
         ConfigurationError: nothing is captured, the source's log cannot be read, or its publication tells too little.
@@ -232,7 +232,7 @@ class _Run:
         while True:
             positions = {n: p for n, p in self._positions().items() if p.compare is None and self._look(n)}
             stretch = self._read(positions, upto, Seen.of(visible))
-            to_its_end = stretch.changes < self.stretch and not stretch.held_back
+            to_its_end = stretch.messages < self.stretch and not stretch.held_back
             end = max(upto, stretch.end) if to_its_end else stretch.end
             for name in sorted(positions):
                 self._take(name, stretch, end, visible)
@@ -275,7 +275,7 @@ class _Run:
             self.slot.name,
             self.slot.name,
             upto=upto,
-            changes=self.stretch,
+            messages=self.stretch,
             binary=self._format() == "binary",
         )
         with closing(messages):

@@ -47,7 +47,7 @@ class Stretch:
         failed: tables whose changes cannot be understood; what was folded of them is void.
         end: position after the last whole transaction; 0 if there was none.
         committed_at: when that was committed.
-        changes: of rows, of all tables that are followed.
+        messages: that were told, of whatever.
         held_back: that there was such a transaction.
     """
 
@@ -57,15 +57,16 @@ class Stretch:
     failed: dict[tuple[str, str], DrivetrainError] = field(default_factory=dict[tuple[str, str], DrivetrainError])
     end: int = 0
     committed_at: dt.datetime | None = None
-    changes: int = 0
+    messages: int = 0
     held_back: bool = False
     _relations: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     _shapes: dict[int, Shape | DrivetrainError] = field(default_factory=dict[int, "Shape | DrivetrainError"])
     _skipped: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
-    def read(self, messages: Iterable[Message]) -> Stretch:
+    def read(self, messages: Iterable[Message | None]) -> Stretch:
         """Fold messages in the order of the log."""
         for message in messages:
+            self.messages += 1
             match message:
                 case Insert(relation=number) | Update(relation=number) | Delete(relation=number):
                     self._change(number, message)
@@ -83,6 +84,8 @@ class Stretch:
                 case Truncate(relations=numbers):
                     for number in numbers:
                         self._empty(number)
+                case None:
+                    pass
         return self
 
     def _know(self, relation: Relation) -> None:
@@ -105,7 +108,6 @@ class Stretch:
         if isinstance(shape, DrivetrainError):
             self.failed[name] = shape
             return
-        self.changes += 1
         self.nets.setdefault(name, Net()).fold(change, shape)
 
     def _empty(self, number: int) -> None:
