@@ -24,13 +24,17 @@ def ingest(
         str | None, typer.Option(help="First month (YYYY-MM) of tables ingested by month; all history if left out.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Last month (YYYY-MM); the current one if left out.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only print what would be done, and what a changed schema stops and reaches.")
+    ] = False,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Bring the raw tables up to their sources, and prove that both sides agree.
 
     All tables of a system are read under one snapshot. Nothing is loaded twice: what agrees already is left alone.
 
-    Examples: `drivetrain ingest`, `drivetrain ingest logistics`, `drivetrain ingest shop.orders --since 2026-10`
+    Examples: `drivetrain ingest`, `drivetrain ingest logistics`, `drivetrain ingest shop.orders --since 2026-10`,
+    `drivetrain ingest --plan`
     """
     from assets import keys
     from assets.ingestion import history_starts
@@ -51,6 +55,13 @@ def ingest(
         wanted += [keys.raw(system, name) for name in ([table] if dot else catalog.systems[system].tables)]
     for system in {key.path[0].removeprefix("raw_") for key in wanted}:
         settings.primary(system)  # every address is known before anything starts
+    if plan:
+        from pipelines.cli.ingest_plan import show_plan
+
+        with console.status("Reading …"), settings.embedded_servers():
+            named = [(key.path[0].removeprefix("raw_"), key.path[1]) for key in wanted]
+            show_plan(settings, [(catalog.systems[system], table) for system, table in named], json=json)
+        return
     settings.warehouse()
     today = dt.datetime.now(dt.UTC).date()
     first = _month(since) if since else history_starts(catalog)

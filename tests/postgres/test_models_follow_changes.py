@@ -218,6 +218,7 @@ def test_nothing_is_compared_while_changes_wait(models: Models) -> None:
     assert models.compared("sums").agrees
 
 
+@pytest.mark.slow
 def test_months_that_left_the_warehouse_stay_in_sums(models: Models) -> None:
     bench = models.bench
     (january,) = [row for row in models.rows("sums") if row[0] == 3 and str(row[1]) == "2024-01-01"]
@@ -249,6 +250,7 @@ def test_a_full_refresh_does_not_forget_months_that_left(models: Models) -> None
         assert models.compared(name).agrees
 
 
+@pytest.mark.slow
 def test_a_refresh_that_fails_changes_nothing_and_loses_no_change(models: Models) -> None:
     bench = models.bench
     bench.source("UPDATE facts SET amount = amount + 7 WHERE id = (SELECT min(id) FROM facts)")

@@ -139,6 +139,7 @@ def test_roles_of_the_operational_cluster(servers: Servers) -> None:
         "WHERE rolname LIKE 'drivetrain%' ORDER BY 1",
     )
     assert roles == [
+        ("drivetrain_capturer", False, False, False, True),
         ("drivetrain_maintainer", False, False, False, False),
         ("drivetrain_reader", False, False, True, False),
         ("drivetrain_replication", False, False, False, True),

@@ -29,7 +29,15 @@ def in_table(table: Table) -> list[str]:
     """Every contradiction within one table's policy."""
     return [
         line
-        for found in (_names(table), _ingest(table), _partition(table), _ages(table), _erasure(table), _quality(table))
+        for found in (
+            _names(table),
+            _ingest(table),
+            _cast(table),
+            _partition(table),
+            _ages(table),
+            _erasure(table),
+            _quality(table),
+        )
         for line in found
     ]
 
@@ -107,6 +115,23 @@ def _ingest(table: Table) -> Iterator[str]:
         yield "ingest.capture: a change is told by the key, and none is declared"
     if (declared := table.columns.get(cursor or "")) and _NO_CURSOR.fullmatch(declared.type):
         yield f"ingest.cursor: column {cursor!r} is {declared.type}, which does not grow; name a time or a number"
+
+
+def _cast(table: Table) -> Iterator[str]:
+    """What is read as text is compared as such, and only by ingestion."""
+    cast = [name for name, column in table.columns.items() if column.cast]
+    if not cast:
+        return
+    spoken = {*table.key, *(subject.column for subject in table.subjects), table.time, table.ingest.cursor}
+    for name in cast:
+        if table.columns[name].type != "text":
+            yield f"columns.{name}: cast to text, and declared as {table.columns[name].type}: write `type: text`"
+        if name in spoken or name == table.partition_column:
+            yield f"columns.{name}: a key, a way to persons, a time, a cursor or a partition is not cast"
+    if table.ingest.capture:
+        yield f"ingest.capture: the log has {cast[0]!r} as it is, and not as text"
+    if table.tiers.hot is not None:
+        yield f"tiers.hot: a month with {cast[0]!r} cannot leave its source, for it is compared there as it is"
 
 
 def _partition(table: Table) -> Iterator[str]:

@@ -39,6 +39,10 @@ class Column(Policy):
 
     type: Annotated[str, AfterValidator(normalise_type)] = Field(description="PostgreSQL type, e.g. numeric(12,2)")
     description: str = Field(default="", description="What the value means, with its unit.")
+    cast: Literal["text"] | None = Field(
+        default=None,
+        description="The source's type cannot be carried: what it prints as is, and `type` is text.",
+    )
     personal: PersonalKind | None = Field(default=None, description="Which kind of personal data the column holds.")
     whose: ColumnName | None = Field(
         default=None,

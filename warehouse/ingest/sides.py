@@ -19,6 +19,7 @@ from warehouse.ingest.scope import Months, month_text, next_month
 from warehouse.postgres.bounds import Span, covers, direct, gaps
 from warehouse.postgres.fingerprints import WHOLE, Fingerprint, bucket_of, fingerprints, month_of, total
 from warehouse.postgres.introspection import LiveTable
+from warehouse.postgres.matching import cast_columns
 from warehouse.postgres.sessions import Connection, translated
 from warehouse.state.content import read_content
 from warehouse.state.ledger import read_watermark
@@ -55,9 +56,17 @@ class Sides:
     cold: dict[dt.date, Fingerprint] = field(default_factory=dict[dt.date, Fingerprint], init=False)
 
     @property
-    def source_table(self) -> sql.Identifier:
-        """The live table, as a query names it."""
-        return sql.Identifier(self.live.schema, self.live.name)
+    def source_table(self) -> sql.Composable:
+        """The live table as a query reads it, with what is cast as text."""
+        table = sql.Identifier(self.live.schema, self.live.name)
+        cast = cast_columns(self.policy)
+        if not cast:
+            return table
+        columns = (
+            sql.SQL("({c}::text) AS {c}" if name in cast else "{c}").format(c=sql.Identifier(name))
+            for name in self.raw.carriage.names
+        )
+        return sql.SQL("(SELECT {} FROM {}) AS source").format(sql.SQL(", ").join(columns), table)
 
     @property
     def time_column(self) -> str:

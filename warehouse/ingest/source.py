@@ -8,7 +8,7 @@ from warehouse.catalog.model import System, Table
 from warehouse.errors import CatalogMismatch, SourceInterrupted, UnsupportedType
 from warehouse.ingest import sql as queries
 from warehouse.postgres.introspection import LiveTable, read_table
-from warehouse.postgres.matching import is_key, same_type
+from warehouse.postgres.matching import as_declared, is_key, same_type
 from warehouse.postgres.sessions import Connection, translated
 from warehouse.state.ledger import Origin
 
@@ -26,7 +26,7 @@ def open_source(where: str, source: Connection, system: System, name: str, origi
         CatalogMismatch: it is away, or not what the policy says.
         SourceInterrupted: to the snapshot it is empty, because it was remade since.
     """
-    live = _hold_still(where, source, *system.source_of(name), origin)
+    live = as_declared(_hold_still(where, source, *system.source_of(name), origin), system.tables[name])
     refuse_other(where, live, system.tables[name])
     return live
 

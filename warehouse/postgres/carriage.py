@@ -75,7 +75,8 @@ def carriage(columns: Sequence[LiveColumn], raw_schema: str, where: str) -> Carr
     refused = [f"{where}.{column.name}: {reason}" for column in columns if (reason := refusal(column)) is not None]
     if refused:
         raise UnsupportedType(
-            "\n".join(refused), hint="Leave the column out of the catalog, or give it a plain type at the source."
+            "\n".join(refused),
+            hint="Declare it as `{type: text, cast: text}`, leave it out, or give it a plain type at the source.",
         )
     return Carriage(tuple(_carried(column, raw_schema) for column in columns))
 

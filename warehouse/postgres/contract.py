@@ -17,7 +17,7 @@ from warehouse.postgres.contract_partitions import check_partitions
 from warehouse.postgres.contract_persons import check_persons
 from warehouse.postgres.finding import Finding, Findings
 from warehouse.postgres.introspection import LiveTable, read_tables
-from warehouse.postgres.matching import is_key, same_type
+from warehouse.postgres.matching import as_declared, is_key, same_type
 from warehouse.postgres.sessions import Connection
 from warehouse.postgres.surroundings import Name, Surroundings, read_surroundings
 
@@ -58,7 +58,7 @@ def check_system(connection: Connection, system: System) -> list[Finding]:
             continue
         _check_review(findings, name, policy)
         _check_access(findings, name, table, around)
-        _check_columns(findings, name, policy, table)
+        _check_columns(findings, name, policy, as_declared(table, policy))
         _check_key(findings, name, policy, table)
         _check_times(findings, name, policy, table)
         check_partitions(findings, name, policy, table)
@@ -210,7 +210,7 @@ def _check_columns(findings: Findings, name: str, policy: Table, table: LiveTabl
                 name,
                 f"columns.{column.name}",
                 f"it is not ingested: {reason}" + (f"; erasure {policy.erasure.action!r} spares it" if spared else ""),
-                "Rename it or give it a plain type at the source"
+                ("Declare it as `{type: text, cast: text}`" if refusal(column) else "Rename it at the source")
                 + (", or delete the rows: what it tells of a person stays there." if spared else " if it is needed."),
             )
     for column_name, declared in policy.columns.items():
@@ -230,7 +230,7 @@ def _check_columns(findings: Findings, name: str, policy: Table, table: LiveTabl
                 name,
                 field,
                 f"it cannot be carried exactly: {refused}",
-                "Remove it from the policy, or give it a plain type at the source.",
+                "Declare it as `{type: text, cast: text}`, remove it, or give it a plain type at the source.",
             )
         elif not same_type(declared.type, column):
             findings.error(

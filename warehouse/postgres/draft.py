@@ -19,6 +19,7 @@ from warehouse.catalog.base import IDENTIFIER, MAX_IDENTIFIER, RESERVED_SUFFIX, 
 from warehouse.errors import ConfigurationError
 from warehouse.postgres import guesses
 from warehouse.postgres.bounds import direct, hash_slot, is_default, is_open, modulus_of, period_of, spans_of
+from warehouse.postgres.carriage import refusal
 from warehouse.postgres.contract import declarable, usable_keys
 from warehouse.postgres.contract_partitions import is_sayable
 from warehouse.postgres.drafted_persons import Drafted, PersonGuess, Way, guess_person, guess_ways
@@ -211,7 +212,8 @@ def _table_lines(drafted: Drafted, main: str, ways: Sequence[Way]) -> Iterator[s
 
 def _column_line(drafted: Drafted, column: LiveColumn, followed: bool, is_time: bool) -> str:
     if (reason := drafted.reasons[column.name]) is not None:
-        return f"      # left out: column {_comment(column.name)}, because {_comment(reason)}"
+        left = f"      # left out: column {_comment(column.name)}, because {_comment(reason)}"
+        return left + ("; or {type: text, cast: text}" if refusal(column) else "")
     # A domain arrives as what it rests on, and is called so.
     kind = column.type.carrier if column.type.through_domain or is_time else column.type.name
     guess = "person_id" if followed else guesses.personal_kind(drafted.live.name, column)

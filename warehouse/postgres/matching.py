@@ -6,10 +6,11 @@ What does not belong here: how a type travels (``carriage``).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from warehouse.catalog.model import Table
 from warehouse.catalog.types import normalise_type, unqualified
-from warehouse.postgres.introspection import LiveColumn, LiveTable
+from warehouse.postgres.introspection import LiveColumn, LiveTable, LiveType
 
 #: Types whose values compare with one another without a cast.
 _ALIKE = (
@@ -17,6 +18,8 @@ _ALIKE = (
     {"text", "character varying", "character", "bpchar", "citext", "name"},
     {"date", "timestamp without time zone", "timestamp with time zone"},
 )
+#: What a column is that is cast.
+TEXT = LiveType("text", "text", "text", "base", builtin=True, array=False, through_domain=False, type_name="text")
 _ARGUMENTS = re.compile(r"\(.*?\)")
 
 
@@ -31,6 +34,17 @@ def same_type(declared: str, column: LiveColumn) -> bool:
         if declared in (actual, bare) or (bare == actual and unqualified(declared) == bare):
             return True
     return False
+
+
+def as_declared(live: LiveTable, policy: Table) -> LiveTable:
+    """The table as ingestion reads it: columns that the policy casts are text."""
+    cast = cast_columns(policy)
+    return replace(live, columns=tuple(replace(c, type=TEXT) if c.name in cast else c for c in live.columns))
+
+
+def cast_columns(policy: Table) -> set[str]:
+    """Columns that are read as what they print as."""
+    return {name for name, column in policy.columns.items() if column.cast}
 
 
 def alike(one: LiveColumn, other: LiveColumn) -> bool:

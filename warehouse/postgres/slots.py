@@ -156,10 +156,13 @@ def check_publication(connection: Connection, where: str, name: str, tables: Seq
         " WHERE pubname = %s",
         (name,),
     ).fetchone()
+    # Filters are of PostgreSQL 15 and newer, and so are their columns of the view.
     told = {
         (schema, table)
         for schema, table in connection.execute(
-            "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s", (name,)
+            "SELECT schemaname, tablename FROM pg_publication_tables AS t"
+            " WHERE pubname = %s AND to_jsonb(t) ->> 'rowfilter' IS NULL",
+            (name,),
         )
     }
     missing = [each for each in tables if each not in told]

@@ -173,6 +173,12 @@ class RawTable:
         if is_new:  # somebody dropped it: what models have read is no longer what is here
             self.feed.reset()
 
+    def is_current(self) -> bool:
+        """Whether the table is there with the policy's columns: rows that are there have values of all."""
+        relation = self.relation.as_string(self.connection)
+        ((there,),) = self.connection.execute("SELECT to_regclass(%s) IS NOT NULL", (relation,)).fetchall()
+        return there and not layout.column_changes(self.connection, self.relation, self.where, self.carriage)
+
     def rekeyed(self) -> bool:
         """Whether the single child was loaded under another key than the policy has now."""
         held = layout.key_of(self.connection, sql.Identifier(self.schema, self.whole_child))

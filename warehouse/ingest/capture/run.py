@@ -329,7 +329,8 @@ class _Run:
         raw = RawTable.of(connection, self.system, name, self.lives[name].columns)
         raw.lock()
         with connection.transaction():
-            raw.ensure()
+            if not raw.is_current():
+                raise NotAtHand("the raw table is not there, or has other columns than the policy")
             changes = RowChanges(
                 [(each.values, each.base) for each in net.rows.values() if each is not None],
                 [key for key, each in net.rows.items() if each is None],
