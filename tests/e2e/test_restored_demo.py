@@ -64,7 +64,7 @@ def test_who_was_erased_since_the_backup_is_erased_again(drivetrain: CommandLine
         before = rows(servers, rider)
         assert "marts.rider_performance_summary" in before
         filed = json.loads(drivetrain("erasure", "request", "--law", "dpdp", "--email", mail, "--json"))
-        number = str(filed["request"])
+        number = str(filed["request"]["id"])
         drivetrain("erasure", "confirm", number, "--person", f"logistics:{rider}")
         plan = json.loads(drivetrain("erasure", "plan", number, "--json"))
         drivetrain("erasure", "approve", number, "--plan", plan["sha256"])
