@@ -22,7 +22,7 @@ def copies_asset() -> dg.AssetsDefinition:
 
     @dg.asset(
         key=keys.copies(),
-        group_name="persons",
+        group_name=keys.REQUESTS,
         description=(
             "Copies of their data that persons asked for (`drivetrain export list`) go when they are past their day;"
             " after a day, what is left of one whose run was cut off."

@@ -19,7 +19,7 @@ from warehouse.postgres.slots import (
     read_log_server,
     read_slot_state,
 )
-from warehouse.state.capture import Position, forget_capture, read_positions, read_slot
+from warehouse.state.capture import Position, forget_capture, known_captures, read_positions, read_slot
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class CaptureState:
     def wrong(self) -> list[str]:
         """What somebody has to look at."""
         found = [*self.problems, *([self.failure.message] if self.failure else [])]
+        if not self.tables and self.retained is not None:
+            found.append(f"no table is captured, and the source keeps log: `drivetrain capture stop {self.system}`")
         if self.retained is not None and self.retained > self.budget:
             found.append(
                 f"the source keeps {self.retained // 1_000_000:,} MB of log, of {self.budget // 1_000_000:,} MB"
@@ -72,6 +74,26 @@ def capturing_systems(catalog: Catalog, asked: Sequence[str] = ()) -> list[Syste
                 hint=f"There are: {listed(found, name)}. A table is captured by `ingest: {{capture: true}}`.",
             )
     return [found[name] for name in dict.fromkeys(asked or found)]
+
+
+def systems_with_slots(settings: Settings, asked: Sequence[str] = ()) -> list[System]:
+    """Systems with captured tables, and those that had some and of which a slot is known still.
+
+    Raises:
+        ConfigurationError: one that is asked for is neither.
+    """
+    catalog = settings.catalog()
+    with connect(settings.warehouse(), read_only=True) as warehouse, translated("the warehouse"):
+        known = known_captures(warehouse)
+    found = [s for s in catalog.systems.values() if captured_tables(s) or s.system in known]
+    names = [system.system for system in found]
+    for name in asked:
+        if name not in names:
+            raise ConfigurationError(
+                f"{name}: nothing of a system of this name is captured",
+                hint=f"There are: {listed(names, name)}. A table is captured by `ingest: {{capture: true}}`.",
+            )
+    return [catalog.systems[name] for name in dict.fromkeys(asked or names)]
 
 
 def capture(settings: Settings, system: System, run_id: str | None = None) -> Captured:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from resources.capture import CaptureState, capture_state, capturing_systems
+from resources.capture import CaptureState, capture_state, systems_with_slots
 from resources.settings import Settings
 from resources.tiering import map_tiers, tiered_tables
 from warehouse.errors import DrivetrainError
@@ -87,7 +87,7 @@ def read_all(settings: Settings, at: dt.datetime) -> Readings:
         }
         found.tallies = read_tallies(connection)
         found.requests = read_agenda(connection)
-        found.captures = [capture_state(settings, system) for system in capturing_systems(catalog)]
+        found.captures = [capture_state(settings, system) for system in systems_with_slots(settings)]
         found.failures += [f"{each.system}: {each.failure.message}" for each in found.captures if each.failure]
         found.maps = map_tiers(settings, tiered_tables(catalog), at)
         found.failures += [f"{each.name}: {each.failure.message}" for each in found.maps if each.failure]

@@ -57,8 +57,8 @@ def status(systems: Annotated[list[str] | None, _SYSTEMS] = None, json: Annotate
     Exits 1 if there is something to look at.
     """
     settings = Settings.load()
-    asked = capturing.capturing_systems(settings.catalog(), systems or [])
     with console.status("Reading …") as progress, settings.embedded_servers(progress.update):
+        asked = capturing.systems_with_slots(settings, systems or [])
         found = [capturing.capture_state(settings, system) for system in asked]
     if json:
         show_json({"systems": {each.system: _state_as_json(each) for each in found}})
@@ -91,8 +91,8 @@ def publish(system: Annotated[str, _SYSTEM]) -> None:
 def stop(system: Annotated[str, _SYSTEM]) -> None:
     """Drop a source's slot, so that it keeps no log for the platform. Tables are loaded by comparison from then on."""
     settings = Settings.load()
-    (asked,) = capturing.capturing_systems(settings.catalog(), [system])
     with console.status("Stopping …") as progress, settings.embedded_servers(progress.update):
+        (asked,) = capturing.systems_with_slots(settings, [system])
         there = capturing.stop_capture(settings, asked)
     console.print(f"{asked.title}: {'the slot is gone' if there else 'there was no slot'}; nothing else was changed.")
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.output import console, counted, show_json
+from pipelines.cli.output import console, counted, show_json, working
 from pipelines.cli.requests_shown import (
     outcome_as_json,
     person_as_json,
@@ -121,8 +121,12 @@ def confirm(
     if json:
         show_json({"request": number, "persons": [{"system": system, "key": key} for system, key in confirmed]})
     else:
-        systems = ", ".join(sorted({system for system, _ in confirmed}))
-        console.print(f"Request {number} is about {counted(len(confirmed), 'person')} ({systems}).")
+        systems = sorted({system for system, _ in confirmed})
+        console.print(f"Request {number} is about {counted(len(confirmed), 'person')} ({', '.join(systems)}).")
+        for system in systems:
+            if found.law not in (laws := settings.catalog().systems[system].laws):
+                under = ", ".join(laws) or "no law"
+                console.print(f"  [yellow]{system} is under {under}[/] by the catalog; terms are those of {found.law}.")
         say_next(found)
 
 
@@ -216,9 +220,9 @@ def run(
     from pipelines.cli.running import platform
 
     settings = Settings.load()
-    with console.status("Erasing …") as progress, platform(settings, progress.update):
+    with working("Erasing …") as tell, platform(settings, tell):
         rebuild = rebuild_for(settings, number)
-        outcome = erasure.run(settings, number, rebuild=rebuild, tell=progress.update, lake=not batched)
+        outcome = erasure.run(settings, number, rebuild=rebuild, tell=tell, lake=not batched)
     if json:
         show_json(outcome_as_json(outcome))
     else:
@@ -239,8 +243,8 @@ def batch(
     from pipelines.cli.running import platform
 
     settings = Settings.load()
-    with console.status("Erasing …") as progress, platform(settings, progress.update):
-        outcomes = erasure.run_batch(settings, rebuild=rebuild_for(settings, None), only_due=due, tell=progress.update)
+    with working("Erasing …") as tell, platform(settings, tell):
+        outcomes = erasure.run_batch(settings, rebuild=rebuild_for(settings, None), only_due=due, tell=tell)
     if json:
         show_json({"requests": [outcome_as_json(outcome) for outcome in outcomes]})
     for outcome in outcomes if not json else ():

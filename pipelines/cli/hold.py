@@ -47,7 +47,8 @@ def release(
     settings = Settings.load()
     with console.status("Releasing …") as progress, settings.embedded_servers(progress.update):
         officers.release_hold(settings, hold, why)
-    console.print(f"Hold {hold} is released.")
+    console.print(f"Hold {hold} is released. Requests that it blocked are planned and approved anew.")
+    console.print("  Next: `drivetrain erasure status` says which", style="dim")
 
 
 @app.command("list")

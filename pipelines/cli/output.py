@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,21 @@ from warehouse.errors import DrivetrainError
 # Bound to the real streams: what a run prints meanwhile is sent to a file (``running.run_job``).
 console = Console(file=sys.stdout, highlight=False)
 errors = Console(file=sys.stderr, highlight=False)
+
+
+@contextmanager
+def working(text: str) -> Generator[Callable[[str], None]]:
+    """What takes long tells its steps: in one line that changes, or on standard error where there is no terminal."""
+    with console.status(text) as progress:
+        said = [text]
+
+        def tell(step: str) -> None:
+            progress.update(step)
+            if not console.is_terminal and step != said[-1]:
+                errors.print(step, style="dim", soft_wrap=True)
+                said.append(step)
+
+        yield tell
 
 
 def counted(number: int, singular: str) -> str:

@@ -97,12 +97,18 @@ def show_requests(found: Sequence[Request]) -> None:
             f"[red]{due} overdue[/]" if late else due, each.requested_by, escape(each.reference),
         )  # fmt: skip
     console.print(table)
+    for each in found:
+        if text := next_step(each, "..."):
+            console.print(f"  {each.id}: {text}", style="dim", soft_wrap=True)
 
 
 def show_persons(matches: Sequence[Match]) -> None:
     """Who may be meant, masked."""
     if not matches:
-        console.print("Nobody is known by these.")
+        console.print(
+            "Nobody is known by these. Is there another identifier? File the request anew with it, or answer this one:"
+            " `drivetrain erasure deny`.", soft_wrap=True,
+        )  # fmt: skip
         return
     table = Table("system", "person", "account since", "matched", "known by", box=None, header_style="bold")
     for match in matches:

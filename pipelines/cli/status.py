@@ -131,13 +131,15 @@ def _gaps(settings: Settings, found: Status) -> list[Gap]:
 
 
 def _show_gaps(lacking: list[Gap]) -> None:
-    if lacking:
+    told = [each for each in lacking if each.backfill]
+    if told:
         console.print("\nMonths to look at")
-    for each in lacking:
-        color = "yellow" if each.backfill else "dim"
-        console.print(f"  [{color}]{each.system}.{each.table} {each.months}[/]: {KINDS[each.kind]}", soft_wrap=True)
-        if each.backfill:
-            console.print(f"    {each.backfill}", style="dim", soft_wrap=True)
+    for each in told:
+        console.print(f"  [yellow]{each.system}.{each.table} {each.months}[/]: {KINDS[each.kind]}", soft_wrap=True)
+        console.print(f"    {each.backfill}", style="dim", soft_wrap=True)
+    if empty := {(each.system, each.table) for each in lacking if not each.backfill}:
+        said = f"{counted(len(empty), 'table')} with months between others of which neither side has a row"
+        console.print(f"\n{said} (`--json` names them).", style="dim", soft_wrap=True)
 
 
 def _tiers(settings: Settings) -> list[TableMap]:

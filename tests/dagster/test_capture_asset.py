@@ -97,9 +97,12 @@ def test_the_command(notes: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is not up to date" in command("run", expect=1)
     assert "has to be compared" in command("status", expect=1)
     assert "CREATE" in command("publish", notes.name) or "ALTER" in command("publish", notes.name)
+    notes.tables["notes"]["ingest"] = {}  # nobody thinks of the slot
+    Path(Settings.load().values["DRIVETRAIN_CATALOG"], f"{notes.name}.yaml").write_text(notes.catalog_file)
+    assert "no table is captured, and the source keeps log" in command("status", expect=1)
     assert "the slot is gone" in command("stop", notes.name)
     assert slots(notes) == []
-    assert "there was no slot" in command("stop", notes.name)
+    assert "No table is captured" in command("status")
 
 
 def test_a_wrong_name(notes: Bench) -> None:

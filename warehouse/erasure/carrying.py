@@ -30,6 +30,7 @@ from warehouse.erasure.survey import Line, survey
 from warehouse.erasure.witness import Verdict
 from warehouse.errors import LegalHold, RequestRefused, TransientError
 from warehouse.postgres.sessions import Connection, connect
+from warehouse.state.agenda import next_step
 from warehouse.state.audit import note
 from warehouse.state.requests import (
     ENDED,
@@ -136,7 +137,7 @@ def opened(estate: Estate, operator: Connection, request: int, tell: Callable[[s
     if plan is None or sealed is None or found.state not in ("approved", *_UNDER_WAY, "failed_needs_operator"):
         raise RequestRefused(
             f"request {request} is {found.state}: there is nothing to carry out",
-            hint="`drivetrain erasure status` says what is next.",
+            hint=f"Next: {next_step(found, '...') or 'nothing, it is answered'}.",
         )
     steps = Steps(estate, operator, request, unpack(sealed, estate.keys, request), tell, run_id)
     return Case(estate, operator, found, plan, steps, tell)

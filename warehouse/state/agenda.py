@@ -35,7 +35,8 @@ _NEXT = {
     "planned": "`drivetrain erasure plan {id}`",
     "awaiting_approval": "somebody else approves: `drivetrain erasure approve {id} --plan {plan}`",
     "approved": "the sensor carries it out, or `drivetrain erasure run {id}`",
-    "blocked_hold": "a hold is in the way: `drivetrain hold list`; then plan again",
+    "blocked_hold": "a hold was in the way (`drivetrain hold list`): once none is, `drivetrain erasure plan {id}`,"
+    " and another approval",
     "failed_needs_operator": "see why: `drivetrain audit show --request {id}`; then `drivetrain erasure run {id}`",
     **dict.fromkeys(UNDER_WAY, "the sensor goes on if it was cut off, or `drivetrain erasure run {id}`"),
 }
@@ -47,7 +48,6 @@ _NEXT_OF_RESTRICTION = {
 _NEXT_OF_EXPORT = {
     **_NEXT,
     "approved": "make the copy: `drivetrain export run {id}`",
-    "executing": "it was cut off: `drivetrain export run {id}`",
     "completed": "hand it over: `drivetrain export fetch {id} --to FILE`",
 }
 _NEXT_OF: Mapping[str, Mapping[str, str]] = {

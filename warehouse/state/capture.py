@@ -87,6 +87,12 @@ def write_slot(connection: Connection, system: str, slot: Slot) -> None:
     )
 
 
+def known_captures(connection: Connection) -> set[str]:
+    """Systems of which a slot is known."""
+    ((made,),) = connection.execute("SELECT to_regclass('platform.capture') IS NOT NULL").fetchall()
+    return {system for (system,) in connection.execute("SELECT system FROM platform.capture")} if made else set()
+
+
 def read_positions(connection: Connection, system: str) -> dict[str, Position]:
     """The tables that are captured."""
     rows = connection.execute(
