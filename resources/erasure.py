@@ -29,6 +29,7 @@ from warehouse.erasure.identifiers import Identifier
 from warehouse.erasure.models import NamingColumn
 from warehouse.erasure.models import forget_in_models as forget
 from warehouse.erasure.persons import Match
+from warehouse.erasure.remnants import sweep
 from warehouse.erasure.requests import plan_request
 from warehouse.erasure.scope import Scope
 from warehouse.erasure.survey import Survey
@@ -36,6 +37,7 @@ from warehouse.erasure.witness import Verdict
 from warehouse.errors import ConfigurationError, RequestRefused
 from warehouse.postgres.sessions import connect
 from warehouse.state import requests as state
+from warehouse.state.changes import feeds
 from warehouse.state.requests import Approval, Deadlines, Person, Plan, Request, RequestKind
 from warehouse.state.tasks import Task, read_tasks
 
@@ -292,6 +294,7 @@ def forget_in_models(settings: Settings, scopes: Mapping[str, Scope]) -> dict[st
                 for column in sorted(model.persons)
             ]
             gone |= forget(warehouse, columns, scope.persons)
+        sweep(warehouse, feeds(warehouse))  # read and emptied by now; what went through is in statistics still
     return gone
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,20 +18,25 @@ from warehouse.errors import DrivetrainError
 # Bound to the real streams: what a run prints meanwhile is sent to a file (``running.run_job``).
 console = Console(file=sys.stdout, highlight=False)
 errors = Console(file=sys.stderr, highlight=False)
+#: Seconds after which a log hears again of what takes long.
+EVERY = 5.0
 
 
 @contextmanager
 def working(text: str) -> Generator[Callable[[str], None]]:
-    """What takes long tells its steps: in one line that changes, or on standard error where there is no terminal."""
+    """What takes long tells its steps: in one line that changes; where there is no terminal, on standard error now and
+    then.
+    """
+    said_at = time.monotonic()
+
+    def tell(step: str) -> None:
+        nonlocal said_at
+        progress.update(step)
+        if not console.is_terminal and time.monotonic() - said_at >= EVERY:
+            said_at = time.monotonic()
+            errors.print(step, style="dim", soft_wrap=True)
+
     with console.status(text) as progress:
-        said = [text]
-
-        def tell(step: str) -> None:
-            progress.update(step)
-            if not console.is_terminal and step != said[-1]:
-                errors.print(step, style="dim", soft_wrap=True)
-                said.append(step)
-
         yield tell
 
 

@@ -13,6 +13,7 @@ import pytest
 import redis
 from ingesting import PARTITIONED, Bench, bench_on
 from officers import Desk, Officers, officers
+from test_change_feeds import READER, follow
 from tiering import TIERS, moved, places, proven
 
 from demo.servers import Servers
@@ -31,6 +32,7 @@ from warehouse.lake.store import Store
 from warehouse.postgres.sessions import Dsn, connect
 from warehouse.proof.absence import Stores, prove_absence
 from warehouse.proof.absence_sought import Sought, read_known
+from warehouse.state.changes import prune_changes
 
 NOTHING: Any = lambda _: {}  # noqa: E731
 
@@ -325,6 +327,25 @@ def test_nothing_is_left_in_statistics_of_what_is_empty_now(desk: Desk) -> None:
     assert bench.warehouse("SELECT count(*) FROM {raw}.facts WHERE at >= '2024-02-01+00' AND at < '2024-03-01+00'") == [
         (0,)
     ]
+
+
+def test_what_the_server_remembers_of_changes_that_were_read_goes_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Autovacuum may look at a feed while a person's rows are in it: emptied, it keeps them in its statistics."""
+    follow(desk.bench, "bikes")
+    desk.bench.source("UPDATE bikes SET name = 'bell' WHERE rider = 3")
+    desk.bench.ingest("bikes")
+    desk.bench.warehouse("ANALYZE {raw}.bikes__changes")
+    follow(desk.bench, "bikes")  # read by now
+    with connect(desk.bench.pair.target) as connection:
+        assert prune_changes(connection, [READER]) > 0
+    known = "SELECT attname FROM pg_stats WHERE tablename = 'bikes__changes' AND schemaname = '{raw}'"
+    assert ("rider",) in desk.bench.warehouse(known)
+    monkeypatch.setattr(erasure, "ensure_manifest", lambda _: None)
+    monkeypatch.setattr(erasure, "models_of", lambda *_: {})
+    erasure.forget_in_models(Settings.load(), {})
+    assert desk.bench.warehouse(known) == []
 
 
 def test_nobody_brings_them_back(desk: Desk) -> None:

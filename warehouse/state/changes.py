@@ -180,12 +180,6 @@ def prune_changes(connection: Connection, readers: Iterable[str]) -> int:
         Changes dropped.
     """
     connection.execute("DELETE FROM platform.change_reader WHERE reader <> ALL(%s)", (list(readers),))
-    feeds = connection.execute(
-        "SELECT f.relation, n.nspname::text, c.relname::text FROM platform.change_feed AS f"
-        " JOIN pg_class AS c ON c.relname = split_part(f.relation, '.', 2) || %s AND c.relkind = 'r'"
-        " JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = split_part(f.relation, '.', 1)",
-        (SUFFIX,),
-    ).fetchall()
     # A reader without a position reads the table whole; nobody at all leaves nothing to keep.
     return sum(
         connection.execute(
@@ -195,8 +189,23 @@ def prune_changes(connection: Connection, readers: Iterable[str]) -> int:
             ).format(sql.Identifier(schema, name)),
             (relation,),
         ).rowcount
-        for relation, schema, name in feeds
+        for relation, schema, name in _feeds(connection)
     )
+
+
+def feeds(connection: Connection) -> list[tuple[str, str]]:
+    """Schema and name of every feed that is there."""
+    return [(schema, name) for _, schema, name in _feeds(connection)]
+
+
+def _feeds(connection: Connection) -> list[tuple[str, str, str]]:
+    """The relation that a feed is of, and the feed."""
+    return connection.execute(  # type: ignore[return-value]
+        "SELECT f.relation, n.nspname::text, c.relname::text FROM platform.change_feed AS f"
+        " JOIN pg_class AS c ON c.relname = split_part(f.relation, '.', 2) || %s AND c.relkind = 'r'"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = split_part(f.relation, '.', 1)",
+        (SUFFIX,),
+    ).fetchall()
 
 
 def _list(columns: tuple[str, ...], alias: str | None = None) -> sql.Composed:
