@@ -102,6 +102,7 @@ def change(bench: Bench, version: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_killed_at_each_step(facts: Bench) -> None:
     for version, step in enumerate(STEPS, start=1):
         change(facts, version)

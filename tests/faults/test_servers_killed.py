@@ -208,6 +208,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 def test_up_that_was_killed_at_any_step_is_completed_by_the_next(home: Path) -> None:
     """One home through all steps, in the order in which they come: each run gets a little further."""
     for step, script in STEPS.items():
@@ -218,6 +219,7 @@ def test_up_that_was_killed_at_any_step_is_completed_by_the_next(home: Path) -> 
         assert_complete(servers)
 
 
+@pytest.mark.slow
 def test_up_that_was_interrupted_is_completed_by_the_next(home: Path) -> None:
     servers = Servers(home, QUICK)
     for seconds in (0.5, 1.0, 1.5):  # one after the other: each gets a little further

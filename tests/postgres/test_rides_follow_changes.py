@@ -30,6 +30,8 @@ from warehouse.postgres.sessions import Dsn, connect
 from warehouse.quality.recomputation import recompute
 from warehouse.state.migrate import migrate
 
+pytestmark = pytest.mark.slow
+
 TABLES = {
     "bikenode": ("bikes", "gps_points", "rides", "users"),
     "throttlecove": ("group_messages", "motorcycles", "posts", "rides", "users"),
@@ -251,7 +253,6 @@ def test_dimensions_keep_what_was(later: Warehouse, before: dict[str, Any]) -> N
     assert machines[0][1:] == (2, True)
 
 
-@pytest.mark.slow
 def test_what_left_the_warehouse_stays_in_figures_and_what_expired_in_sums_alone(later: Warehouse) -> None:
     """Samples of a month are in the lake when its rides change; then the rides of a month reach their retention."""
     figures = "SELECT ride_id, distance_m, moving_s, samples FROM marts.fct_ride_gps ORDER BY 1"

@@ -28,6 +28,8 @@ from warehouse.postgres.sessions import Dsn, connect
 from warehouse.quality.recomputation import recompute
 from warehouse.state.migrate import migrate
 
+pytestmark = pytest.mark.slow
+
 SHOP = load_catalog().systems["shop"]
 TABLES = ("order_items", "orders", "products", "reviews", "shops")
 SELECTED = [f"+{mart}" for mart in (*SHOP_MARTS, "dim_shop", "dim_product")]
@@ -169,7 +171,6 @@ def test_after_any_changes_they_are_right(shop: Shop, seed: int) -> None:
     shop.assert_right()
 
 
-@pytest.mark.slow
 def test_ratings_go_with_their_order_and_come_back(shop: Shop) -> None:
     order, of_shop = shop.one(
         "SELECT order_id, shop_id FROM marts.fct_shop_order_parts WHERE is_delivered AND ratings > 0 LIMIT 1"
@@ -205,7 +206,6 @@ def test_only_what_changed_is_written(shop: Shop) -> None:
     assert shop.one(months.format("marts.shop_order_funnel", before)) == (1,)
 
 
-@pytest.mark.slow
 def test_dimensions_keep_what_was(shop: Shop) -> None:
     def versions(table: str, key: str, value: object, column: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(shop.warehouse) as connection:
