@@ -331,7 +331,8 @@ def until_dbt_is_at_work(demo: CommandLine, job: str, process: subprocess.Popen[
             return
 
 
-@pytest.mark.parametrize("command", [["ingest", "shop"], pytest.param(["refresh", "hourly"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["ingest", "shop"], ["refresh", "hourly"]])
 def test_an_interrupted_command_says_so_and_the_next_one_completes(demo: CommandLine, command: list[str]) -> None:
     process = demo.start(*command)
     if command[0] == "refresh":

@@ -233,6 +233,7 @@ def test_up_that_was_interrupted_is_completed_by_the_next(home: Path) -> None:
     assert_complete(servers)
 
 
+@pytest.mark.slow
 def test_two_ups_at_once_make_one_set_of_servers(home: Path) -> None:
     script = "told = []; servers.up(progress=told.append); print(sum('starting' in line for line in told))"
     both = [python(home, script) for _ in range(2)]

@@ -332,6 +332,7 @@ def test_home_that_others_cannot_enter() -> None:
         assert not data.parent.parent.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AS_ROOT, reason="an ordinary user's data always lies in the home")
 def test_a_home_removed_by_hand_is_not_inherited() -> None:
     with home_folder(mode=0o700) as home:
