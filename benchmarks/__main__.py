@@ -22,7 +22,7 @@ from benchmarks import (
     start_to_work,
 )
 from benchmarks.lake import erasing, export, leaving, ledger, portability, query, sizes
-from benchmarks.marts import dashboards, hourly, refresh
+from benchmarks.marts import dashboards, hidden, hourly, refresh
 from benchmarks.model import (
     FEWEST_ROUNDS,
     Benchmark,
@@ -49,6 +49,7 @@ BENCHMARKS = {
         start_to_work,
         refresh,
         dashboards,
+        hidden,
         hourly,
         hash_growth,
         plain_conversion,

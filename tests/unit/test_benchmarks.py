@@ -118,6 +118,7 @@ def test_the_benchmarks_are_named_as_asked() -> None:
         "start_to_work",
         "mart_refresh",
         "dashboards",
+        "hidden_rows",
         "hourly_refresh",
         "hash_growth",
         "plain_conversion",
