@@ -82,7 +82,7 @@ class _Pair:
             ((upto,),) = at.execute("SELECT pg_current_wal_flush_lsn()").fetchall()
             target.execute("ALTER SUBSCRIPTION native ENABLE")
             while not at.execute(
-                "SELECT FROM pg_replication_slots WHERE slot_name = 'native' AND confirmed_flush_lsn >= %s", (upto,)
+                "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'native' AND confirmed_flush_lsn >= %s", (upto,)
             ).fetchone():
                 time.sleep(0.005)
 
@@ -93,7 +93,7 @@ class _Pair:
             psycopg.connect(self.source, autocommit=True) as at,
         ):
             target.execute("ALTER SUBSCRIPTION native DISABLE")
-            while at.execute("SELECT FROM pg_replication_slots WHERE slot_name = 'native' AND active").fetchone():
+            while at.execute("SELECT 1 FROM pg_replication_slots WHERE slot_name = 'native' AND active").fetchone():
                 time.sleep(0.01)
 
     def check(self) -> None:
@@ -128,7 +128,7 @@ def prepare(stage: Stage) -> Prepared:
         target.execute(
             f"CREATE SUBSCRIPTION native CONNECTION '{made.source}' PUBLICATION native WITH (binary = true)".encode()
         )
-        while target.execute("SELECT FROM pg_subscription_rel WHERE srsubstate <> 'r'").fetchone():
+        while target.execute("SELECT 1 FROM pg_subscription_rel WHERE srsubstate <> 'r'").fetchone():
             time.sleep(0.1)
     pair.stop_theirs()
     places = made.places
