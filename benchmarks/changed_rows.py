@@ -142,8 +142,8 @@ def _made(stage: Stage) -> _Sides:
         with psycopg.connect(source, autocommit=True) as connection:
             connection.execute(_declared(table).encode())
             connection.execute(
-                f"INSERT INTO {table} SELECT i, i % 5000, 48 + i * 1e-7, 9 + i * 1e-7, 'note ' || i, '2024-01-01Z'"
-                f" FROM generate_series(1, {count}) AS i".encode()
+                f"INSERT INTO {table} SELECT i, i % 5000, 48 + i * 1e-7, 9 + i * 1e-7, 'note ' || i,"
+                f" '2023-01-01Z'::timestamptz + i * interval '1 s' FROM generate_series(1, {count}) AS i".encode()
             )
             connection.execute(f"CREATE INDEX ON {table} (updated_at)".encode())
             connection.execute(f"VACUUM ANALYZE {table}".encode())
