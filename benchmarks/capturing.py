@@ -121,7 +121,8 @@ def prepare(stage: Stage) -> Prepared:
     pair = _Pair(stage, made, native)
     with psycopg.connect(made.source, autocommit=True) as source:
         for name in (publication_of(system), "native"):
-            source.execute(publication_sql(source, name, [("public", _TABLE)], there=False).encode())
+            for statement in publication_sql(source, name, [("public", _TABLE)], there=False):
+                source.execute(statement.encode())
     stage.tell("subscribing")
     with psycopg.connect(native, autocommit=True) as target:
         target.execute(f"CREATE TABLE {_TABLE} ({samples.DECLARED}, PRIMARY KEY (ride_id, recorded_at, seq))".encode())

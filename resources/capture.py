@@ -132,7 +132,7 @@ def owners_sql(settings: Settings, system: System) -> list[str]:
     with connect(settings.capture(system.system)) as source, translated(system.system):
         name = publication_of(system)
         there = source.execute("SELECT FROM pg_publication WHERE pubname = %s", (name,)).fetchone() is not None
-        return publication_sql(source, name, tables, there=there).split("; ")
+        return publication_sql(source, name, tables, there=there)
 
 
 def publish_embedded(settings: Settings, system: System) -> bool:

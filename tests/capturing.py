@@ -25,7 +25,7 @@ def publish(bench: Bench) -> None:
     system = bench.system
     names = [system.source_of(name) for name, table in system.tables.items() if table.ingest.capture]
     bench.source(f"DROP PUBLICATION IF EXISTS {publication_of(system)}")
-    bench.source(publication_sql(bench.admin, publication_of(system), names, there=False))
+    bench.source(";".join(publication_sql(bench.admin, publication_of(system), names, there=False)))
 
 
 def capture(bench: Bench, **options: Any) -> Captured:

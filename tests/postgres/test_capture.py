@@ -15,8 +15,6 @@ from demo.servers import Servers
 from warehouse.errors import Busy, ConfigurationError, ServerUnavailable, SourceInterrupted
 from warehouse.ingest.capture import capture_changes, run
 from warehouse.lake.store import Store
-from warehouse.postgres.sessions import connect
-from warehouse.state.tombstones import add_tombstones
 
 NOTES = """
 CREATE TYPE mood AS ENUM ('good', 'bad');
@@ -327,6 +325,25 @@ def test_a_raw_table_that_somebody_dropped_is_loaded_anew(notes: Bench) -> None:
     notes.assert_equal("notes")
 
 
+def test_a_server_without_room_for_a_slot_is_said(bench: Bench) -> None:
+    bench.source("CREATE TABLE notes (id int PRIMARY KEY)")
+    bench.declare("notes", key=["id"])
+    captured(bench, "notes")
+    ((most,),) = bench.source(
+        "SELECT current_setting('max_replication_slots')::int - count(*) FROM pg_replication_slots"
+    )
+    taken = [f"taken_{number}" for number in range(most)]
+    for name in taken:
+        bench.source(f"SELECT pg_create_physical_replication_slot('{name}')")
+    try:
+        with pytest.raises(ConfigurationError, match="no room for another slot"):
+            capture(bench)
+    finally:
+        for name in taken:
+            bench.source(f"SELECT pg_drop_replication_slot('{name}')")
+    assert capture(bench).tables["notes"].error is None
+
+
 def test_two_at_once(notes: Bench) -> None:
     with notes.store.transaction():
         notes.store.execute("SELECT pg_advisory_lock(hashtextextended('drivetrain capture ' || %s, 0))", (notes.name,))
@@ -355,52 +372,6 @@ def test_what_is_missing_is_said(bench: Bench) -> None:
     with pytest.raises(ConfigurationError, match="does not tell all of"):
         capture(bench)
     assert slots(bench) == []  # nothing was begun
-
-
-def test_rows_of_an_erased_person_stay_out(bench: Bench) -> None:
-    bench.source("CREATE TABLE users (id int PRIMARY KEY, email text); INSERT INTO users VALUES (1, 'a'), (2, 'b')")
-    bench.person = {"table": "users", "key": "id", "identifiers": {"email": "email"}}
-    bench.declare("users", key=["id"], subjects=["id"], erasure="delete")
-    bench.tables["users"]["columns"]["id"]["personal"] = "person_id"
-    bench.tables["users"]["columns"]["email"]["personal"] = "email"
-    captured(bench, "users")
-    capture(bench)
-    with connect(bench.pair.target) as target:
-        add_tombstones(target, 1, bench.name, {("users", "id"): {"3"}})
-    bench.source("INSERT INTO users VALUES (3, 'c'), (4, 'd')")
-    result = capture(bench).tables["users"]
-    assert (result.kept_out, result.compared) == (1, None)
-    assert bench.warehouse("SELECT id FROM {raw}.users ORDER BY id") == [(1,), (2,), (4,)]
-    bench.source("UPDATE users SET email = 'e'")  # the person is there still, and changes
-    assert capture(bench).tables["users"].kept_out == 1
-    drop_slots(bench)
-    assert capture(bench).tables["users"].compared is not None  # begun anew
-    bench.source("DELETE FROM users WHERE id = 3; INSERT INTO users VALUES (3, 'again')")
-    assert capture(bench).tables["users"].compared is None
-    assert bench.warehouse("SELECT id, email FROM {raw}.users ORDER BY id") == [(1, "e"), (2, "e"), (4, "e")]
-
-
-def test_an_unchanged_value_of_an_erased_person_is_not_missed(bench: Bench) -> None:
-    """The warehouse has not what the log leaves out, for the row is gone there: no comparison is needed for that."""
-    bench.source(
-        "CREATE TABLE users (id int PRIMARY KEY, email text, large text);"
-        "ALTER TABLE users ALTER large SET STORAGE EXTERNAL;"
-        "INSERT INTO users SELECT i, 'a', repeat('x', 5000) FROM generate_series(1, 3) i"
-    )
-    bench.person = {"table": "users", "key": "id", "identifiers": {"email": "email"}}
-    bench.declare("users", key=["id"], subjects=["id"], erasure="delete")
-    bench.tables["users"]["columns"]["id"]["personal"] = "person_id"
-    bench.tables["users"]["columns"]["email"]["personal"] = "email"
-    captured(bench, "users")
-    capture(bench)
-    with connect(bench.pair.target) as target:
-        add_tombstones(target, 1, bench.name, {("users", "id"): {"3"}})
-    bench.warehouse("DELETE FROM {raw}.users WHERE id = 3")
-    bench.source("UPDATE users SET email = 'b'")
-    assert capture(bench).tables["users"].compared is None
-    assert bench.warehouse("SELECT id, email, length(large) FROM {raw}.users ORDER BY id") == [
-        (1, "b", 5000), (2, "b", 5000),
-    ]  # fmt: skip
 
 
 def test_readers_of_changes_hear_the_same(notes: Bench) -> None:

@@ -16,7 +16,7 @@ from warehouse.ingest import sql as queries
 from warehouse.ingest.sides import Sides
 from warehouse.postgres.fingerprints import EMPTY, WHOLE, fingerprints
 from warehouse.postgres.sessions import translated
-from warehouse.state.content import WHOLE_CHUNK, amend_content, read_content
+from warehouse.state.content import WHOLE_CHUNK, agreed_as_of, amend_content, read_content
 from warehouse.state.ledger import (
     LoadRecord,
     Origin,
@@ -56,11 +56,8 @@ def watermark_to_follow(sides: Sides, as_of: dt.datetime) -> str | None:
     policy = sides.policy.ingest
     if policy.compare is None or policy.cursor is None or not sides.raw.children() or sides.raw.rekeyed():
         return None
-    row = sides.target.execute(
-        "SELECT agreed_as_of FROM platform.raw_content WHERE system = %s AND table_name = %s AND chunk = %s AND agrees",
-        (sides.system.system, sides.name, WHOLE_CHUNK),
-    ).fetchone()
-    if row is None or row[0] is None or not row[0] <= as_of < policy.compare.later(row[0]):
+    agreed = agreed_as_of(sides.target, sides.system.system, sides.name, WHOLE_CHUNK)
+    if agreed is None or not agreed <= as_of < policy.compare.later(agreed):
         return None
     return read_watermark(sides.target, sides.system.system, sides.name, policy.cursor)
 

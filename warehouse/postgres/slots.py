@@ -55,9 +55,8 @@ class SlotState:
 
 def read_log_server(connection: Connection) -> LogServer:
     """What a server is like, asked of a primary or a standby."""
-    ((version, level, standby, free, replication, identity, flushed),) = connection.execute(
+    ((version, level, standby, replication, identity, flushed),) = connection.execute(
         "SELECT current_setting('server_version_num')::int, current_setting('wal_level'), pg_is_in_recovery(),"
-        " current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots),"
         " (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user),"
         " (SELECT system_identifier::text FROM pg_control_system()) || '/' ||"
         " (SELECT timeline_id::text FROM pg_control_checkpoint()),"
@@ -72,8 +71,6 @@ def read_log_server(connection: Connection) -> LogServer:
         problems.append("it is a standby: name the primary")
     if not replication:
         problems.append("the role may not read the log: ALTER ROLE ... REPLICATION")
-    if free < 0:
-        problems.append("max_replication_slots is reached: raise it, or drop a slot that nobody reads")
     return LogServer(identity, int(flushed), tuple(problems))
 
 
@@ -119,6 +116,11 @@ def create_slot(connection: Connection, where: str, name: str) -> int:
             f"{where}: a slot cannot begin as long as transactions of before are under way ({_PATIENCE} waited)",
             hint="Nothing was changed. End the oldest one (pg_stat_activity.xact_start), then run again.",
         ) from None
+    except errors.ConfigurationLimitExceeded:
+        raise ConfigurationError(
+            f"{where}: the server has no room for another slot (max_replication_slots)",
+            hint="Nothing was changed. Raise it, or drop a slot that nobody reads.",
+        ) from None
     except errors.DuplicateObject:
         raise ConfigurationError(
             f"{where}: there is a slot {name} already, of another database or plugin",
@@ -134,7 +136,9 @@ def drop_slot(connection: Connection, where: str, name: str) -> None:
     """
     try:
         connection.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (name,)
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+            " WHERE slot_name = %s AND database = current_database() AND plugin = 'pgoutput'",
+            (name,),
         )
     except errors.ObjectInUse:
         raise Busy(f"{where}: slot {name} is being read", hint="Nothing was changed. Run again.") from None
@@ -171,22 +175,24 @@ def check_publication(connection: Connection, where: str, name: str, tables: Seq
     what = "there is no publication" if row is None else "the publication does not tell all of"
     raise ConfigurationError(
         f"{where}: {what} {name}" + (f": {', '.join('.'.join(each) for each in missing)}" if row and missing else ""),
-        hint="As the tables' owner: " + publication_sql(connection, name, tables, there=row is not None),
+        hint="As the tables' owner: " + "; ".join(publication_sql(connection, name, tables, there=row is not None)),
     )
 
 
-def publication_sql(connection: Connection, name: str, tables: Sequence[tuple[str, str]], *, there: bool) -> str:
-    """The statement that makes a publication of some tables, or makes it one."""
+def publication_sql(connection: Connection, name: str, tables: Sequence[tuple[str, str]], *, there: bool) -> list[str]:
+    """The statements that make a publication of some tables, or make it one."""
     listed = sql.SQL(", ").join(sql.Identifier(*each) for each in tables)
-    text = (
-        "ALTER PUBLICATION {name} SET TABLE {tables}; ALTER PUBLICATION {name} SET ({options})"
-        if there
-        else "CREATE PUBLICATION {name} FOR TABLE {tables} WITH ({options})"
-    )
     options = sql.SQL("publish = 'insert, update, delete, truncate', publish_via_partition_root = true")
-    return (
-        sql.SQL(text).format(name=sql.Identifier(name), tables=listed, options=options).as_string(connection)  # type: ignore[arg-type]
+    parts = {"name": sql.Identifier(name), "tables": listed, "options": options}
+    texts = (
+        [
+            sql.SQL("ALTER PUBLICATION {name} SET TABLE {tables}").format(**parts),
+            sql.SQL("ALTER PUBLICATION {name} SET ({options})").format(**parts),
+        ]
+        if there
+        else [sql.SQL("CREATE PUBLICATION {name} FOR TABLE {tables} WITH ({options})").format(**parts)]
     )
+    return [text.as_string(connection) for text in texts]
 
 
 def peek(

@@ -39,6 +39,15 @@ def read_content(connection: Connection, system: str, table: str) -> dict[str, C
     return {chunk: Content(Fingerprint(count, digest), agrees) for chunk, count, digest, agrees in rows}
 
 
+def agreed_as_of(connection: Connection, system: str, table: str, chunk: str) -> dt.datetime | None:
+    """The source's moment when a chunk was last found equal to it; None: it never was, or differed since."""
+    row = connection.execute(
+        "SELECT agreed_as_of FROM platform.raw_content WHERE system = %s AND table_name = %s AND chunk = %s AND agrees",
+        (system, table, chunk),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def record_content(
     connection: Connection, system: str, table: str, chunks: Mapping[str, Content], as_of: dt.datetime
 ) -> None:

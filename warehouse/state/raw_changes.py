@@ -145,9 +145,7 @@ class _Applying:
         """Rows that lack the same columns: the key by which they were known, then the values that there are."""
         raw, run = self.raw, self.raw.connection.execute
         known = [name for place, name in enumerate(self.names) if place not in lacking]
-        base = [
-            f"{number}" for number in range(len(raw.key))
-        ]  # no column of a table in SQL is called so but on purpose
+        base = [str(number) for number in range(len(raw.key))]  # names that no other column has
         while set(base) & set(self.names):
             base = [f"_{each}" for each in base]
         partial = sql.Identifier(f"{raw.name}_partial")
