@@ -66,14 +66,7 @@ def capturing_systems(catalog: Catalog, asked: Sequence[str] = ()) -> list[Syste
     Raises:
         ConfigurationError: one that is asked for has none.
     """
-    found = {name: system for name, system in catalog.systems.items() if captured_tables(system)}
-    for name in asked:
-        if name not in found:
-            raise ConfigurationError(
-                f"{name}: no system with captured tables is called so",
-                hint=f"There are: {listed(found, name)}. A table is captured by `ingest: {{capture: true}}`.",
-            )
-    return [found[name] for name in dict.fromkeys(asked or found)]
+    return _asked([system for system in catalog.systems.values() if captured_tables(system)], asked)
 
 
 def systems_with_slots(settings: Settings, asked: Sequence[str] = ()) -> list[System]:
@@ -85,15 +78,19 @@ def systems_with_slots(settings: Settings, asked: Sequence[str] = ()) -> list[Sy
     catalog = settings.catalog()
     with connect(settings.warehouse(), read_only=True) as warehouse, translated("the warehouse"):
         known = known_captures(warehouse)
-    found = [s for s in catalog.systems.values() if captured_tables(s) or s.system in known]
-    names = [system.system for system in found]
+    return _asked([s for s in catalog.systems.values() if captured_tables(s) or s.system in known], asked)
+
+
+def _asked(found: Sequence[System], asked: Sequence[str]) -> list[System]:
+    """All; those asked for, if any are."""
+    by_name = {system.system: system for system in found}
     for name in asked:
-        if name not in names:
+        if name not in by_name:
             raise ConfigurationError(
-                f"{name}: nothing of a system of this name is captured",
-                hint=f"There are: {listed(names, name)}. A table is captured by `ingest: {{capture: true}}`.",
+                f"{name}: no system with captured tables is called so",
+                hint=f"There are: {listed(by_name, name)}. A table is captured by `ingest: {{capture: true}}`.",
             )
-    return [catalog.systems[name] for name in dict.fromkeys(asked or names)]
+    return [by_name[name] for name in dict.fromkeys(asked or by_name)]
 
 
 def capture(settings: Settings, system: System, run_id: str | None = None) -> Captured:
